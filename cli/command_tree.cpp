@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command_tree.hpp"
+
+#include "cli/exit_statuses.hpp"
+#include "cli/values.hpp"
+#include "cli/verbs/verbs.hpp"
+
+namespace tl::cli {
+namespace {
+
+Command make_image() {
+  Command image;
+  image.name = "image";
+  image.summary = "work with images, the file systems that sandboxes start from";
+  image.description =
+      "An image is a root file system, kept once and shared by all sandboxes made from it. The image called "
+      "default is made by "
+      "'./dev setup' from the packages of this machine's own Debian or Ubuntu release.";
+  image.examples = {{"tl sbx image ls", "List the images."}};
+  image.exit_statuses = group_statuses();
+  image.subcommands.push_back(make_image_ls());
+  image.subcommands.push_back(make_image_create_default());
+  return image;
+}
+
+Command make_sbx() {
+  Command sbx;
+  sbx.name = "sbx";
+  sbx.summary = "create sandboxes and run commands in them";
+  sbx.description =
+      "A sandbox is a small Linux virtual machine on this machine, with its own kernel, processes and disk. "
+      "One without a name is "
+      "ephemeral: it runs until it is terminated or its timeout strikes. One with a name is found again by "
+      "it. Wherever a sandbox is "
+      "meant, its ID or its name will do, and commands may be shortened as long as they stay unambiguous.\n\n"
+      "Sandboxes have no network in this version.";
+  sbx.examples = {{"tl sbx run echo hello", "Run one command in a sandbox that is gone afterwards."},
+                  {"tl sbx create my-env", "Create a sandbox called my-env."},
+                  {"tl sbx exec my-env python3 --version", "Run a command in it."}};
+  sbx.exit_statuses = group_statuses();
+  sbx.subcommands.push_back(make_create());
+  sbx.subcommands.push_back(make_ls());
+  sbx.subcommands.push_back(make_describe());
+  sbx.subcommands.push_back(make_name());
+  sbx.subcommands.push_back(make_exec());
+  sbx.subcommands.push_back(make_run());
+  sbx.subcommands.push_back(make_terminate());
+  sbx.subcommands.push_back(make_image());
+  sbx.subcommands.push_back(make_doctor());
+  return sbx;
+}
+
+}  // namespace
+
+CommandTree make_command_tree() {
+  CommandTree tree;
+  tree.values = std::make_shared<GlobalFlags>();
+  RuntimeOptions& options = tree.values->runtime;
+  tree.globals.push_back(
+      {.names = {"--home"},
+       .value = "DIR",
+       .help = "keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl",
+       .set = store(options.home),
+       .completes = Completes::kFolder});
+  tree.globals.push_back({.names = {"--debug"},
+                          .value = "",
+                          .help = "let the sandbox's monitor log every step",
+                          .set = choose(options.debug, true)});
+
+  tree.root.name = "tl";
+  tree.root.summary = "Linux sandboxes on this machine";
+  tree.root.description =
+      "tl runs Linux sandboxes as small virtual machines on the machine it is typed on: no server, no "
+      "account, no root.";
+  tree.root.flags.push_back({.names = {"--version"}, .value = "", .help = "print the version"});
+  tree.root.examples = {{"tl sbx --help", "List the sandbox commands."}};
+  tree.root.exit_statuses = group_statuses();
+  tree.root.subcommands.push_back(make_sbx());
+  tree.root.subcommands.push_back(make_version());
+  return tree;
+}
+
+}  // namespace tl::cli

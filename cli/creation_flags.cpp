@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/creation_flags.hpp"
+
+#include "cli/values.hpp"
+
+namespace tl::cli {
+namespace {
+
+void add_unavailable_flags(Command& command) {
+  const char* network = "sandboxes have no network in this version of tl";
+  command.flags.push_back(
+      {.names = {"-x", "--expose"}, .value = "PORT", .help = {}, .unavailable_until = network});
+  command.flags.push_back(
+      {.names = {"-A", "--network-allow"}, .value = "X", .help = {}, .unavailable_until = network});
+  command.flags.push_back(
+      {.names = {"-D", "--network-deny"}, .value = "X", .help = {}, .unavailable_until = network});
+}
+
+}  // namespace
+
+void add_creation_flags(Command& command, CreateRequest& request,
+                        const std::vector<std::string>& image_names) {
+  command.flags.push_back(
+      {.names = {"-c", "--cpus"},
+       .value = "F",
+       .help = "CPUs, more than 0 and at most 64; a fraction is a real limit (default 1.0)",
+       .set = store_decimal(request.cpus)});
+  command.flags.push_back({.names = {"-m", "--memory"},
+                           .value = "MB",
+                           .help =
+                               "memory in MB, 1024 to 8192 for each CPU, fractions rounded up (default 1024 "
+                               "for each)",
+                           .set = store_whole(request.memory_mb)});
+  command.flags.push_back({.names = {"--disk_mb", "--disk-mb"},
+                           .value = "MB",
+                           .help = "size of the disk in MiB, 10240 to 102400 (default 10240)",
+                           .set = store_whole(request.disk_mb)});
+  command.flags.push_back({.names = image_names,
+                           .value = "NAME",
+                           .help = "image to start from (default 'default')",
+                           .set = store(request.image),
+                           .completes = Completes::kImage});
+  command.flags.push_back(
+      {.names = {"-N", "--no-internet"}, .value = "", .help = "no network; always so in this version"});
+  command.flags.push_back(
+      {.names = {"--accel"},
+       .value = "auto|kvm|tcg",
+       .help = "what runs the machine: kvm is hardware virtualization, tcg is software emulation "
+               "(default auto: the best that works)",
+       .set = choose_word(request.accelerator, {{"auto", AcceleratorChoice::kAuto},
+                                                {"kvm", AcceleratorChoice::kKvm},
+                                                {"tcg", AcceleratorChoice::kTcg}})});
+  add_unavailable_flags(command);
+}
+
+}  // namespace tl::cli

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "cli/docs/generate.hpp"
+#include "cli/docs/walk.hpp"
+
+namespace tl::cli::docs {
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + "'";
+}
+
+std::string alternatives(const std::vector<std::string>& words) {
+  std::string result;
+  for (const auto& word : words) result += (result.empty() ? "" : " ") + word;
+  return result;
+}
+
+// One case of the walk over the words before the cursor.
+std::string walk_case(const CommandTree& tree, const Visited& visited) {
+  const Command& command = visited.command();
+  const std::string path = visited.joined(" ");
+  std::string text = fmt::format("            case '{}'\n                switch $word\n", path);
+  for (const auto& flag : all_flags(tree, command)) {
+    if (flag.value.empty()) continue;
+    text += fmt::format("                    case {}\n                        set skip 1\n",
+                        alternatives(flag.names));
+  }
+  text += "                    case '-*'\n";
+  for (const auto& child : command.subcommands) {
+    if (child.shown == Command::Shown::kNo) continue;
+    std::vector<std::string> names{child.name};
+    names.insert(names.end(), child.aliases.begin(), child.aliases.end());
+    text += fmt::format("                    case {}\n                        set path '{} {}'\n",
+                        alternatives(names), path, child.name);
+  }
+  text += "                    case '*'\n                        set operands (math $operands + 1)\n";
+  if (!command.tail.name.empty()) {
+    text +=
+        fmt::format("                        test $operands -gt {}; and return 1\n", command.operands.size());
+  }
+  return text + "                end\n";
+}
+
+std::string values(const Flag& flag) {
+  switch (flag.completes) {
+    case Completes::kSandbox:
+      return " -x -a '(__tl_sandboxes)'";
+    case Completes::kImage:
+      return " -x -a '(__tl_images)'";
+    case Completes::kFolder:
+      return " -x -a '(__fish_complete_directories)'";
+    case Completes::kNothing:
+      break;
+  }
+  const auto words = choices(flag);
+  return words.empty() ? " -x" : fmt::format(" -x -a {}", quoted(alternatives(words)));
+}
+
+std::string offers(const CommandTree& tree, const Visited& visited) {
+  const Command& command = visited.command();
+  const std::string path = visited.joined(" ");
+  std::string text;
+  for (const auto& child : command.subcommands) {
+    if (child.shown == Command::Shown::kNo) continue;
+    text += fmt::format("complete -c tl -n \"__tl_at '{}'\" -a {} -d {}\n", path, child.name,
+                        quoted(child.summary));
+  }
+  std::size_t number = 0;
+  for (const auto& operand : command.operands) {
+    if (operand.completes == Completes::kSandbox) {
+      const std::string place = operand.count == Operand::Count::kOneOrMore ? "" : fmt::format(" {}", number);
+      text += fmt::format("complete -c tl -n \"__tl_at '{}'{}\" -a '(__tl_sandboxes)'\n", path, place);
+    }
+    ++number;
+  }
+  for (const auto& flag : all_flags(tree, command)) {
+    std::string names;
+    for (const auto& name : flag.names) {
+      names += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
+    }
+    text += fmt::format("complete -c tl -n \"__tl_at '{}'\"{}{} -d {}\n", path, names,
+                        flag.value.empty() ? "" : values(flag), quoted(flag.help));
+  }
+  return text;
+}
+
+constexpr const char* kBeginning = R"sh(# SPDX-License-Identifier: Apache-2.0
+# fish completion of tl. Made by tl-docs from the command tree: do not edit.
+
+function __tl_sandboxes
+    tl sbx ls 2>/dev/null | tail -n +2 | while read -l -d \t id name state rest
+        printf '%s\t%s\n' $id $state
+        test -n "$name"; and printf '%s\t%s\n' $name $state
+    end
+end
+
+function __tl_images
+    tl sbx image ls 2>/dev/null | tail -n +2 | cut -f1
+end
+
+# __tl_at PATH [OPERANDS]: the cursor is behind the command PATH and, when given, that many operands.
+function __tl_at
+    set -l path tl
+    set -l operands 0
+    set -l skip 0
+    for word in (commandline -opc)[2..-1]
+        if test $skip -eq 1
+            set skip 0
+            continue
+        end
+        switch $path
+)sh";
+
+constexpr const char* kMiddle = R"sh(        end
+    end
+    test "$path" = "$argv[1]"; and begin
+        test (count $argv) -eq 1; or test $operands -eq $argv[2]
+    end
+end
+
+complete -c tl -f
+)sh";
+
+}  // namespace
+
+std::string fish_completion(const CommandTree& tree) {
+  std::string script = kBeginning;
+  for (const auto& visited : shown_commands(tree)) script += walk_case(tree, visited);
+  script += kMiddle;
+  for (const auto& visited : shown_commands(tree)) script += offers(tree, visited);
+  return script;
+}
+
+}  // namespace tl::cli::docs

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/exec_flags.hpp"
+
+#include <utility>
+
+#include "cli/table.hpp"
+#include "cli/values.hpp"
+
+namespace tl::cli {
+namespace {
+
+void add_unavailable_flags(Command& command) {
+  command.flags.push_back(
+      {.names = {"--tty"},
+       .value = "",
+       .help = {},
+       .unavailable_until = "this version of tl cannot allocate a terminal in a sandbox"});
+  command.flags.push_back(
+      {.names = {"--detach"},
+       .value = "",
+       .help = {},
+       .unavailable_until = "this version of tl cannot leave a command running without its caller"});
+}
+
+}  // namespace
+
+void add_exec_flags(Command& command, ExecOptions& options,
+                    const std::vector<std::string>& interactive_names) {
+  command.flags.push_back(
+      {.names = {"-t", "--timeout"},
+       .value = "SECS",
+       .help = "end the command and all that it started after SECS seconds: SIGTERM, then SIGKILL",
+       .set = store_seconds(options.timeout)});
+  command.flags.push_back({.names = {"-w", "--workdir"},
+                           .value = "DIR",
+                           .help = "working directory inside (default: the image's)",
+                           .set = store(options.working_directory)});
+  command.flags.push_back({.names = {"-e", "--env"},
+                           .value = "KEY=VALUE",
+                           .help = "set an environment variable; may be repeated",
+                           .set = append_assignment(options.environment),
+                           .repeats = Flag::Repeats::kMany});
+  command.flags.push_back({.names = {"--user"},
+                           .value = "NAME|UID|UID:GID",
+                           .help = "user inside (default: the image's)",
+                           .set = store(options.user)});
+  command.flags.push_back({.names = interactive_names,
+                           .value = "",
+                           .help = "pass stdin on to the command; without it the command's stdin is empty",
+                           .set = choose(options.stdin_mode, StdinMode::kForward)});
+  add_unavailable_flags(command);
+  command.tail = {.name = "COMMAND",
+                  .help = "the command and its arguments; flags of tl end here. No shell is involved",
+                  .set = [&options](std::vector<std::string> words) { options.command = std::move(words); }};
+}
+
+int report_outcome(Context& context, const ExecOutcome& outcome) {
+  if (!outcome.failure.empty()) {
+    print_error(context.error(), context.error_terminal(), printable(outcome.failure), {});
+  }
+  return outcome.exit_code;
+}
+
+}  // namespace tl::cli

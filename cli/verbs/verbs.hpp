@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cli/command.hpp"
+
+// One function a verb, each in the file of its name.
+namespace tl::cli {
+
+Command make_create();
+Command make_ls();
+Command make_describe();
+Command make_name();
+Command make_exec();
+Command make_run();
+Command make_terminate();
+Command make_image_ls();
+Command make_image_create_default();
+Command make_doctor();
+Command make_version();
+
+}  // namespace tl::cli

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/child_process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "common/io.hpp"
+
+// Between fork and exec only async-signal-safe calls are allowed, because another thread may have held any
+// lock at the fork: everything that allocates is prepared before (Launch), and run_child() makes bare system
+// calls. A failure there goes back through a close-on-exec pipe: what the parent reads is errno and the step,
+// and an empty pipe means that exec succeeded.
+namespace tl {
+namespace {
+
+enum class Step : int { kSetup, kDescriptors, kWorkingDir, kExec };
+
+struct Failure {
+  int number;
+  Step step;
+};
+
+struct Launch {
+  const char* path;
+  char* const* argv;
+  char* const* environment;
+  const char* working_dir;  // nullptr: ours
+  const std::vector<ChildSpec::Fd>* fds;
+  int* parked;  // as many as fds: where the sources wait while targets are overwritten
+  int above;    // greater than every target
+  ChildSpec::Group group;
+  int death_signal;  // 0: none
+  pid_t parent;
+  int report;
+};
+
+[[noreturn]] void give_up(int report, Step step) {
+  const Failure failure{errno, step};
+  [[maybe_unused]] const ssize_t n = ::write(report, &failure, sizeof failure);
+  ::_exit(127);
+}
+
+bool map_descriptors(const Launch& launch) {
+  // What somebody else left open without close-on-exec. Kernels before 5.11 refuse, and then it stays as it
+  // is.
+  ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+  for (std::size_t i = 0; i < launch.fds->size(); ++i) {
+    launch.parked[i] = ::fcntl((*launch.fds)[i].ours, F_DUPFD_CLOEXEC, launch.above);
+    if (launch.parked[i] < 0) return false;
+  }
+  bool has_stdin = false;
+  for (std::size_t i = 0; i < launch.fds->size(); ++i) {
+    const int target = (*launch.fds)[i].theirs;
+    has_stdin = has_stdin || target == STDIN_FILENO;
+    if (::dup2(launch.parked[i], target) < 0) return false;
+  }
+  if (has_stdin) return true;
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (null < 0) return false;
+  return null == STDIN_FILENO ? ::fcntl(null, F_SETFD, 0) == 0 : ::dup2(null, STDIN_FILENO) >= 0;
+}
+
+[[noreturn]] void run_child(const Launch& launch) {
+  const int report = ::fcntl(launch.report, F_DUPFD_CLOEXEC, launch.above);
+  if (report < 0) give_up(launch.report, Step::kDescriptors);
+  if (launch.group == ChildSpec::Group::kOwnGroup) ::setpgid(0, 0);
+  if (launch.group == ChildSpec::Group::kOwnSession) ::setsid();
+  if (launch.death_signal != 0) {
+    if (::prctl(PR_SET_PDEATHSIG, launch.death_signal) != 0) give_up(report, Step::kSetup);
+    if (::getppid() != launch.parent) ::_exit(127);  // the parent went before the prctl
+  }
+  if (!map_descriptors(launch)) give_up(report, Step::kDescriptors);
+  if (launch.working_dir != nullptr && ::chdir(launch.working_dir) != 0) give_up(report, Step::kWorkingDir);
+
+  // Handlers of ours must not run in the child, and ignored signals would stay ignored after exec.
+  struct sigaction action = {};
+  action.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(launch.path, launch.argv, launch.environment);
+  give_up(report, Step::kExec);
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
+  for (const auto& string : strings) pointers.push_back(const_cast<char*>(string.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+Error describe(const Failure& failure, const ChildSpec& spec) {
+  switch (failure.step) {
+    case Step::kSetup:
+      return errno_error(failure.number, "prepare " + spec.argv[0]);
+    case Step::kDescriptors:
+      return errno_error(failure.number, "pass file descriptors to " + spec.argv[0]);
+    case Step::kWorkingDir:
+      return errno_error(failure.number, "change to " + spec.working_dir);
+    case Step::kExec:
+      break;
+  }
+  return errno_error(failure.number, "run " + spec.argv[0]);
+}
+
+pid_t fork_with_signals_blocked(const Launch& launch) {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = ::fork();
+  if (pid == 0) run_child(launch);
+  const int number = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = number;
+  return pid;
+}
+
+ExitStatus decode(int status) {
+  if (WIFSIGNALED(status)) return ExitStatus{0, WTERMSIG(status)};
+  return ExitStatus{WEXITSTATUS(status), 0};
+}
+
+}  // namespace
+
+Result<std::string> find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* path = std::getenv("PATH");
+  std::string folders = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+  folders += ":/usr/local/sbin:/usr/sbin:/sbin";
+  for (std::size_t begin = 0; begin <= folders.size();) {
+    const std::size_t end = std::min(folders.find(':', begin), folders.size());
+    // An empty or relative folder means the current one: not where programs of ours come from.
+    if (folders[begin] == '/') {
+      const std::string candidate = folders.substr(begin, end - begin) + "/" + name;
+      if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    }
+    begin = end + 1;
+  }
+  return Error{ErrorCode::kHostLacks, name + ": no such program on this host", ""};
+}
+
+std::string ExitStatus::describe() const {
+  if (signal == 0) return "exited with status " + std::to_string(code);
+  const char* name = ::sigdescr_np(signal);
+  return "was killed by signal " + std::to_string(signal) +
+         (name == nullptr ? "" : " (" + std::string(name) + ")");
+}
+
+Result<ChildProcess> ChildProcess::spawn(const ChildSpec& spec) {
+  TL_CHECK(!spec.argv.empty());
+  const auto path = find_program(spec.argv[0]);
+  if (!path) return path.error();
+  int report[2];
+  if (::pipe2(report, O_CLOEXEC) != 0) return errno_error("pipe");
+  UniqueFd read_end(report[0]);
+  UniqueFd write_end(report[1]);
+
+  const auto argv = pointers_to(spec.argv);
+  const auto environment = spec.environment ? pointers_to(*spec.environment) : std::vector<char*>();
+  std::vector<int> parked(spec.fds.size());
+  int above = 3;
+  for (const auto& fd : spec.fds) above = std::max(above, fd.theirs + 1);
+  const Launch launch{.path = path->c_str(),
+                      .argv = argv.data(),
+                      .environment = spec.environment ? environment.data() : environ,
+                      .working_dir = spec.working_dir.empty() ? nullptr : spec.working_dir.c_str(),
+                      .fds = &spec.fds,
+                      .parked = parked.data(),
+                      .above = above,
+                      .group = spec.group,
+                      .death_signal = spec.death_signal.value_or(0),
+                      .parent = ::getpid(),
+                      .report = write_end.get()};
+  const pid_t pid = fork_with_signals_blocked(launch);
+  if (pid < 0) return errno_error("fork");
+  write_end.reset();
+
+  const bool own_group = spec.group != ChildSpec::Group::kInherit;
+  ChildProcess child(pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), own_group);
+  if (!child.pidfd_) return errno_error("pidfd_open");
+  Failure failure{};
+  if (read_exact(read_end.get(), std::as_writable_bytes(std::span(&failure, 1)))) {
+    return describe(failure, spec);
+  }
+  return child;
+}
+
+ChildProcess::ChildProcess(ChildProcess&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      pidfd_(std::move(other.pidfd_)),
+      own_group_(other.own_group_),
+      status_(std::exchange(other.status_, std::nullopt)) {}
+
+ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
+  if (this == &other) return *this;
+  end();
+  pid_ = std::exchange(other.pid_, -1);
+  pidfd_ = std::move(other.pidfd_);
+  own_group_ = other.own_group_;
+  status_ = std::exchange(other.status_, std::nullopt);
+  return *this;
+}
+
+ChildProcess::~ChildProcess() {
+  end();
+}
+
+void ChildProcess::end() {
+  if (pid_ < 0 || status_) return;
+  kill(SIGKILL);
+  [[maybe_unused]] const auto reaped = wait();
+}
+
+void ChildProcess::kill(int signal) const {
+  if (pid_ < 0 || status_) return;
+  // Before the child has made its group there is none to reach.
+  if (own_group_ && ::kill(-pid_, signal) == 0) return;
+  ::kill(pid_, signal);
+}
+
+Result<ExitStatus> ChildProcess::wait() {
+  if (status_) return *status_;
+  TL_CHECK(pid_ > 0);
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0) {
+    if (errno != EINTR) return errno_error("waitpid");
+  }
+  status_ = decode(status);
+  return *status_;
+}
+
+Result<std::optional<ExitStatus>> ChildProcess::wait_for(std::chrono::milliseconds timeout) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + timeout;
+  while (!status_) {
+    TL_CHECK(pid_ > 0);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    pollfd entry{pidfd_.get(), POLLIN, 0};
+    const int ready = ::poll(&entry, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1 << 30)));
+    if (ready < 0 && errno != EINTR) return errno_error("poll");
+    if (ready > 0) {
+      if (const auto reaped = wait(); !reaped) return reaped.error();
+    } else if (ready == 0 && Clock::now() >= deadline) {
+      return std::optional<ExitStatus>();
+    }
+  }
+  return status_;
+}
+
+pid_t ChildProcess::detach() {
+  status_.reset();
+  pidfd_.reset();
+  return std::exchange(pid_, -1);
+}
+
+}  // namespace tl

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/data_folders.hpp"
+
+#include <fmt/format.h>
+
+namespace tl {
+
+std::vector<std::filesystem::path> data_folders() {
+  std::vector<std::filesystem::path> folders;
+  std::error_code failed;
+  const auto executable = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (!failed) folders.push_back(executable.parent_path().parent_path() / "share/tl");
+  folders.emplace_back("/usr/local/share/tl");
+  folders.emplace_back("/usr/share/tl");
+  return folders;
+}
+
+Result<std::filesystem::path> find_kernel() {
+  std::string looked;
+  for (const auto& folder : data_folders()) {
+    const auto kernel = folder / "kernel/vmlinux";
+    std::error_code failed;
+    if (std::filesystem::is_regular_file(kernel, failed)) return kernel;
+    looked += (looked.empty() ? "" : ", ") + kernel.string();
+  }
+  return Error{ErrorCode::kHostLacks, fmt::format("there is no guest kernel (looked for {})", looked),
+               "make one with ./dev build, or install tl with ./dev install"};
+}
+
+}  // namespace tl

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion of tl. Made by tl-docs from the command tree: do not edit.
+
+_tl_words() {
+  case $1 in
+    @sandbox) "${COMP_WORDS[0]}" sbx ls 2>/dev/null | tail -n +2 | cut -f1,2 ;;
+    @image) "${COMP_WORDS[0]}" sbx image ls 2>/dev/null | tail -n +2 | cut -f1 ;;
+    @*) ;;
+    *) printf '%s\n' "$1" ;;
+  esac
+}
+
+_tl() {
+  local cur=${COMP_WORDS[COMP_CWORD]} path=tl operands=0 expects='' flags='' word i
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    if [[ $word == '=' ]]; then continue; fi
+    if [[ $expects ]]; then
+      expects=''
+      continue
+    fi
+    case $path in
+      'tl')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          sbx) path='tl sbx' ;;
+          version) path='tl version' ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          create | new) path='tl sbx create' ;;
+          ls | list) path='tl sbx ls' ;;
+          describe | info) path='tl sbx describe' ;;
+          name) path='tl sbx name' ;;
+          exec) path='tl sbx exec' ;;
+          run) path='tl sbx run' ;;
+          terminate | stop) path='tl sbx terminate' ;;
+          image) path='tl sbx image' ;;
+          doctor) path='tl sbx doctor' ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx create')
+        case $word in
+          -c | --cpus) expects='@nothing' ;;
+          -m | --memory) expects='@nothing' ;;
+          --disk_mb | --disk-mb) expects='@nothing' ;;
+          -i | --image) expects='@image' ;;
+          --accel) expects='auto kvm tcg' ;;
+          -t | --timeout) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx ls')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx describe')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx name')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx exec')
+        case $word in
+          -t | --timeout) expects='@nothing' ;;
+          -w | --workdir) expects='@nothing' ;;
+          -e | --env) expects='@nothing' ;;
+          --user) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands > 1)) && return ;;
+        esac
+        ;;
+      'tl sbx run')
+        case $word in
+          -c | --cpus) expects='@nothing' ;;
+          -m | --memory) expects='@nothing' ;;
+          --disk_mb | --disk-mb) expects='@nothing' ;;
+          -i | --image) expects='@image' ;;
+          --accel) expects='auto kvm tcg' ;;
+          -t | --timeout) expects='@nothing' ;;
+          -w | --workdir) expects='@nothing' ;;
+          -e | --env) expects='@nothing' ;;
+          --user) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands > 0)) && return ;;
+        esac
+        ;;
+      'tl sbx terminate')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          ls | list) path='tl sbx image ls' ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image ls')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx doctor')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl version')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+    esac
+  done
+  if [[ $cur == '=' ]]; then cur=''; fi
+  [[ $expects ]] || case $path in
+    'tl')
+      flags='--version --home --debug -h --help'
+      expects='sbx version'
+      ;;
+    'tl sbx')
+      flags='--home --debug -h --help'
+      expects='create ls describe name exec run terminate image doctor'
+      ;;
+    'tl sbx create')
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -N --no-internet --accel -t --timeout -n --no-wait --json --home --debug -h --help'
+      ;;
+    'tl sbx ls')
+      flags='-a --all -r --running -s --suspended -q --quiet --json --home --debug -h --help'
+      ;;
+    'tl sbx describe')
+      flags='--json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx name')
+      flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx exec')
+      flags='-t --timeout -w --workdir -e --env --user -i --interactive --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx run')
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -N --no-internet --accel -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
+      ;;
+    'tl sbx terminate')
+      flags='--home --debug -h --help'
+      ((operands >= 0)) && expects='@sandbox'
+      ;;
+    'tl sbx image')
+      flags='--home --debug -h --help'
+      expects='ls'
+      ;;
+    'tl sbx image ls')
+      flags='--json --home --debug -h --help'
+      ;;
+    'tl sbx doctor')
+      flags='--json --home --debug -h --help'
+      ;;
+    'tl version')
+      flags='--home --debug -h --help'
+      ;;
+  esac
+  if [[ $expects == '@folder' ]]; then
+    mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    compopt -o filenames
+  elif [[ $cur == -* && $flags ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")
+  else
+    mapfile -t COMPREPLY < <(compgen -W "$(_tl_words "$expects")" -- "$cur")
+  fi
+}
+
+complete -F _tl tl

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion of tl. Made by tl-docs from the command tree: do not edit.
+
+function __tl_sandboxes
+    tl sbx ls 2>/dev/null | tail -n +2 | while read -l -d \t id name state rest
+        printf '%s\t%s\n' $id $state
+        test -n "$name"; and printf '%s\t%s\n' $name $state
+    end
+end
+
+function __tl_images
+    tl sbx image ls 2>/dev/null | tail -n +2 | cut -f1
+end
+
+# __tl_at PATH [OPERANDS]: the cursor is behind the command PATH and, when given, that many operands.
+function __tl_at
+    set -l path tl
+    set -l operands 0
+    set -l skip 0
+    for word in (commandline -opc)[2..-1]
+        if test $skip -eq 1
+            set skip 0
+            continue
+        end
+        switch $path
+            case 'tl'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case sbx
+                        set path 'tl sbx'
+                    case version
+                        set path 'tl version'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case create new
+                        set path 'tl sbx create'
+                    case ls list
+                        set path 'tl sbx ls'
+                    case describe info
+                        set path 'tl sbx describe'
+                    case name
+                        set path 'tl sbx name'
+                    case exec
+                        set path 'tl sbx exec'
+                    case run
+                        set path 'tl sbx run'
+                    case terminate stop
+                        set path 'tl sbx terminate'
+                    case image
+                        set path 'tl sbx image'
+                    case doctor
+                        set path 'tl sbx doctor'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx create'
+                switch $word
+                    case -c --cpus
+                        set skip 1
+                    case -m --memory
+                        set skip 1
+                    case --disk_mb --disk-mb
+                        set skip 1
+                    case -i --image
+                        set skip 1
+                    case --accel
+                        set skip 1
+                    case -t --timeout
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx ls'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx describe'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx name'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx exec'
+                switch $word
+                    case -t --timeout
+                        set skip 1
+                    case -w --workdir
+                        set skip 1
+                    case -e --env
+                        set skip 1
+                    case --user
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                        test $operands -gt 1; and return 1
+                end
+            case 'tl sbx run'
+                switch $word
+                    case -c --cpus
+                        set skip 1
+                    case -m --memory
+                        set skip 1
+                    case --disk_mb --disk-mb
+                        set skip 1
+                    case -i --image
+                        set skip 1
+                    case --accel
+                        set skip 1
+                    case -t --timeout
+                        set skip 1
+                    case -w --workdir
+                        set skip 1
+                    case -e --env
+                        set skip 1
+                    case --user
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                        test $operands -gt 0; and return 1
+                end
+            case 'tl sbx terminate'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case ls list
+                        set path 'tl sbx image ls'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image ls'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx doctor'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl version'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+        end
+    end
+    test "$path" = "$argv[1]"; and begin
+        test (count $argv) -eq 1; or test $operands -eq $argv[2]
+    end
+end
+
+complete -c tl -f
+complete -c tl -n "__tl_at 'tl'" -a sbx -d 'create sandboxes and run commands in them'
+complete -c tl -n "__tl_at 'tl'" -a version -d 'print the version'
+complete -c tl -n "__tl_at 'tl'" -l version -d 'print the version'
+complete -c tl -n "__tl_at 'tl'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx'" -a create -d 'create a sandbox'
+complete -c tl -n "__tl_at 'tl sbx'" -a ls -d 'list sandboxes'
+complete -c tl -n "__tl_at 'tl sbx'" -a describe -d 'show everything about a sandbox'
+complete -c tl -n "__tl_at 'tl sbx'" -a name -d 'give a sandbox a name, or another one'
+complete -c tl -n "__tl_at 'tl sbx'" -a exec -d 'run a command in a sandbox'
+complete -c tl -n "__tl_at 'tl sbx'" -a run -d 'run one command in a sandbox of its own'
+complete -c tl -n "__tl_at 'tl sbx'" -a terminate -d 'end sandboxes for good'
+complete -c tl -n "__tl_at 'tl sbx'" -a image -d 'work with images, the file systems that sandboxes start from'
+complete -c tl -n "__tl_at 'tl sbx'" -a doctor -d 'say what this machine offers and what it lacks'
+complete -c tl -n "__tl_at 'tl sbx'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx create'" -s c -l cpus -x -d 'CPUs, more than 0 and at most 64; a fraction is a real limit (default 1.0)'
+complete -c tl -n "__tl_at 'tl sbx create'" -s m -l memory -x -d 'memory in MB, 1024 to 8192 for each CPU, fractions rounded up (default 1024 for each)'
+complete -c tl -n "__tl_at 'tl sbx create'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240)'
+complete -c tl -n "__tl_at 'tl sbx create'" -s i -l image -x -a '(__tl_images)' -d 'image to start from (default \'default\')'
+complete -c tl -n "__tl_at 'tl sbx create'" -s N -l no-internet -d 'no network; always so in this version'
+complete -c tl -n "__tl_at 'tl sbx create'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
+complete -c tl -n "__tl_at 'tl sbx create'" -s t -l timeout -x -d 'terminate the sandbox SECS seconds after it started; 0 is never (the default). Only for a sandbox without a name, in this version'
+complete -c tl -n "__tl_at 'tl sbx create'" -s n -l no-wait -d 'do not wait until the sandbox takes commands'
+complete -c tl -n "__tl_at 'tl sbx create'" -l json -d 'print the sandbox as JSON'
+complete -c tl -n "__tl_at 'tl sbx create'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx create'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx create'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx ls'" -s a -l all -d 'terminated ones too'
+complete -c tl -n "__tl_at 'tl sbx ls'" -s r -l running -d 'only running ones'
+complete -c tl -n "__tl_at 'tl sbx ls'" -s s -l suspended -d 'only suspended ones'
+complete -c tl -n "__tl_at 'tl sbx ls'" -s q -l quiet -d 'only IDs, one a line'
+complete -c tl -n "__tl_at 'tl sbx ls'" -l json -d 'print a JSON array of sandboxes'
+complete -c tl -n "__tl_at 'tl sbx ls'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx ls'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx ls'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx describe' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx describe'" -l json -d 'print the sandbox as JSON'
+complete -c tl -n "__tl_at 'tl sbx describe'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx describe'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx describe'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx name' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx name'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx name'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx name'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx exec' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx exec'" -s t -l timeout -x -d 'end the command and all that it started after SECS seconds: SIGTERM, then SIGKILL'
+complete -c tl -n "__tl_at 'tl sbx exec'" -s w -l workdir -x -d 'working directory inside (default: the image\'s)'
+complete -c tl -n "__tl_at 'tl sbx exec'" -s e -l env -x -d 'set an environment variable; may be repeated'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l user -x -d 'user inside (default: the image\'s)'
+complete -c tl -n "__tl_at 'tl sbx exec'" -s i -l interactive -d 'pass stdin on to the command; without it the command\'s stdin is empty'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx exec'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx run'" -s c -l cpus -x -d 'CPUs, more than 0 and at most 64; a fraction is a real limit (default 1.0)'
+complete -c tl -n "__tl_at 'tl sbx run'" -s m -l memory -x -d 'memory in MB, 1024 to 8192 for each CPU, fractions rounded up (default 1024 for each)'
+complete -c tl -n "__tl_at 'tl sbx run'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240)'
+complete -c tl -n "__tl_at 'tl sbx run'" -s i -l image -x -a '(__tl_images)' -d 'image to start from (default \'default\')'
+complete -c tl -n "__tl_at 'tl sbx run'" -s N -l no-internet -d 'no network; always so in this version'
+complete -c tl -n "__tl_at 'tl sbx run'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
+complete -c tl -n "__tl_at 'tl sbx run'" -s t -l timeout -x -d 'end the command and all that it started after SECS seconds: SIGTERM, then SIGKILL'
+complete -c tl -n "__tl_at 'tl sbx run'" -s w -l workdir -x -d 'working directory inside (default: the image\'s)'
+complete -c tl -n "__tl_at 'tl sbx run'" -s e -l env -x -d 'set an environment variable; may be repeated'
+complete -c tl -n "__tl_at 'tl sbx run'" -l user -x -d 'user inside (default: the image\'s)'
+complete -c tl -n "__tl_at 'tl sbx run'" -l interactive -d 'pass stdin on to the command; without it the command\'s stdin is empty'
+complete -c tl -n "__tl_at 'tl sbx run'" -s k -l keep -d 'do not terminate the sandbox; its ID is printed on stderr'
+complete -c tl -n "__tl_at 'tl sbx run'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx run'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx run'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx terminate'" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx terminate'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx terminate'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx terminate'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image'" -a ls -d 'list images'
+complete -c tl -n "__tl_at 'tl sbx image'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image ls'" -l json -d 'print a JSON array of images'
+complete -c tl -n "__tl_at 'tl sbx image ls'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image ls'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image ls'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx doctor'" -l json -d 'print the findings as JSON'
+complete -c tl -n "__tl_at 'tl sbx doctor'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx doctor'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx doctor'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl version'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl version'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl version'" -s h -l help -d 'print help'

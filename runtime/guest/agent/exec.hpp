@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include <asio/awaitable.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "common/async_event.hpp"
+#include "common/http2/stream.hpp"
+#include "common/result.hpp"
+#include "runtime/guest/agent/frame_sender.hpp"
+#include "runtime/guest/agent/output_pipe.hpp"
+#include "runtime/guest/agent/reaper.hpp"
+#include "runtime/guest/agent/spawn.hpp"
+#include "runtime/guest/agent/stdin_pipe.hpp"
+#include "runtime/guest/agent/users.hpp"
+#include "runtime/guest/protocol/frame.hpp"
+#include "runtime/guest/protocol/messages.hpp"
+
+namespace tl::guest {
+
+// What all executions share. One io_context thread.
+struct ExecContext {
+  asio::any_io_executor executor;
+  Reaper& reaper;
+  UserTable users;
+  Spawner spawner;
+  UniqueFd no_input;                                  // /dev/null, for commands without a stdin stream
+  std::array<std::byte, kMaxFramePayload> scratch{};  // see OutputPipe
+};
+
+// One execution: from the kStart frame to the end of the stream. run() starts the command, waits for it and
+// reports; the other coroutines move stdin, stdout and stderr, take the client's frames and watch the time.
+// Each holds the Exec and ends by itself once the command or the client is gone.
+class Exec : public std::enable_shared_from_this<Exec> {
+ public:
+  // The context outlives it.
+  Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream);
+
+  // Serves the stream to the command's end. Once.
+  asio::awaitable<void> run();
+
+ private:
+  // Starts the command, or says why not.
+  std::optional<ExecFailure> start(const ExecRequest& request);
+  void start_coroutines(const ExecRequest& request);
+  void run_beside(asio::awaitable<void> coroutine);
+  void on_exit(int status);
+  [[nodiscard]] ExecExit exit() const;
+
+  static asio::awaitable<void> move_output(std::shared_ptr<Exec> self, OutputPipe* pipe);
+  static asio::awaitable<void> feed_stdin(std::shared_ptr<Exec> self);
+  static asio::awaitable<void> report_stdin(std::shared_ptr<Exec> self);
+  static asio::awaitable<void> take_frames(std::shared_ptr<Exec> self);
+  static asio::awaitable<void> watch_client(std::shared_ptr<Exec> self);
+  static asio::awaitable<void> watch_time(std::shared_ptr<Exec> self, std::chrono::milliseconds limit);
+
+  // False for a frame that must not come here.
+  asio::awaitable<bool> handle(Frame frame);
+  void signal_group(int number) const;
+  // The client is gone: as when a terminal hangs up. Only the time limit still holds.
+  void hang_up();
+
+  ExecContext& context_;
+  std::shared_ptr<http2::Stream> stream_;
+  FrameReader frames_;
+  FrameSender sender_;
+  StdinPipe stdin_;
+  OutputPipe stdout_;
+  OutputPipe stderr_;
+  int open_outputs_ = 0;
+  AsyncEvent changed_;  // status_ or open_outputs_
+  asio::steady_timer time_limit_;
+
+  pid_t pid_ = -1;             // and process group
+  std::optional<int> status_;  // the wait status, once the command has ended
+  bool timed_out_ = false;
+};
+
+}  // namespace tl::guest

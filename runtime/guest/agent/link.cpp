@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/guest/agent/link.hpp"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <optional>
+
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+
+namespace tl::guest {
+
+Link::Link(const asio::any_io_executor& executor, UniqueFd port, UniqueFd changes,
+           http2::Session::Acceptor acceptor, Log log)
+    : executor_(executor),
+      port_(std::move(port)),
+      changes_(executor, changes.release()),
+      acceptor_(std::move(acceptor)),
+      log_(log) {}
+
+Result<Link> Link::create(const asio::any_io_executor& executor, UniqueFd port,
+                          http2::Session::Acceptor acceptor, Log log) {
+  UniqueFd changes(::epoll_create1(EPOLL_CLOEXEC));
+  if (!changes) return errno_error("epoll_create1");
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLET;
+  if (::epoll_ctl(changes.get(), EPOLL_CTL_ADD, port.get(), &event) != 0)
+    return errno_error("watch the agent port");
+  return Link(executor, std::move(port), std::move(changes), std::move(acceptor), log);
+}
+
+// A change that came before the call and after the last one counts: look at the port only after taking it.
+asio::awaitable<void> Link::wait_for_change() {
+  asio::error_code ignored;
+  co_await changes_.async_wait(asio::posix::stream_descriptor::wait_read,
+                               asio::redirect_error(asio::use_awaitable, ignored));
+  epoll_event event{};
+  ::epoll_wait(changes_.native_handle(), &event, 1, 0);
+}
+
+asio::awaitable<Handshake> Link::hunt() {
+  HandshakeFinder finder(kHandshakeMagic);
+  std::optional<Handshake> latest;
+  for (;;) {
+    std::array<std::byte, kHandshakeBytes> bytes;
+    const ssize_t n = ::read(port_.get(), bytes.data(), finder.wanted());
+    if (n > 0) {
+      if (!finder.take(std::span(bytes).first(static_cast<std::size_t>(n)))) continue;
+      latest = finder.found();
+      finder.restart();
+    } else if (n == 0) {
+      // Nobody is there. What was sent before belongs to nobody.
+      latest.reset();
+      finder.restart();
+      co_await wait_for_change();
+    } else if (errno != EINTR) {
+      if (latest && errno == EAGAIN) co_return *latest;
+      co_await wait_for_change();
+    }
+  }
+}
+
+asio::awaitable<bool> Link::echo(Handshake handshake) {
+  std::span<const std::byte> rest = handshake;
+  while (!rest.empty()) {
+    const ssize_t n = ::write(port_.get(), rest.data(), rest.size());
+    if (n > 0) {
+      rest = rest.subspan(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (n < 0 && errno == EINTR) continue;
+    pollfd look{port_.get(), 0, 0};
+    ::poll(&look, 1, 0);
+    if ((look.revents & (POLLHUP | POLLERR)) != 0) co_return false;
+    co_await wait_for_change();
+  }
+  co_return true;
+}
+
+asio::awaitable<void> Link::run() {
+  for (;;) {
+    const Handshake handshake = co_await hunt();
+    const bool there = co_await echo(handshake);
+    if (!there) continue;
+    auto port = duplicate(port_);
+    if (!port) {
+      log_.info("link: {}", port.error().message);
+      continue;
+    }
+    const auto session =
+        http2::Session::create(executor_, std::move(*port), http2::Session::Role::kServer, acceptor_);
+    const auto ended = co_await session->run();
+    log_.info("link: the session ended: {}", ended ? "closed" : ended.error().message);
+  }
+}
+
+}  // namespace tl::guest

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+
+#include "common/http2/session.hpp"
+#include "common/log.hpp"
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "runtime/guest/protocol/handshake.hpp"
+
+namespace tl::guest {
+
+// The agent's end of the link: waits for a handshake, serves one HTTP/2 session, waits for the next
+// handshake, for ever. One io_context thread.
+//
+// The port of a virtio console is peculiar: while nobody has opened the host's side, it is always readable (0
+// bytes) and hung up, so that whoever waits for it in the ordinary way spins. We wait for its *changes*
+// instead, on an epoll descriptor of our own that is edge-triggered.
+class Link {
+ public:
+  // `port` is non-blocking. `acceptor` gets every request of every session.
+  static Result<Link> create(const asio::any_io_executor& executor, UniqueFd port,
+                             http2::Session::Acceptor acceptor, Log log);
+
+  // Never returns unless its descriptors fail.
+  asio::awaitable<void> run();
+
+ private:
+  Link(const asio::any_io_executor& executor, UniqueFd port, UniqueFd changes,
+       http2::Session::Acceptor acceptor, Log log);
+
+  // Takes handshakes until one is complete and nothing follows it, for a host that tries again has sent
+  // several.
+  asio::awaitable<Handshake> hunt();
+  // False when the host closed the port meanwhile.
+  asio::awaitable<bool> echo(Handshake handshake);
+  asio::awaitable<void> wait_for_change();
+
+  asio::any_io_executor executor_;
+  UniqueFd port_;
+  asio::posix::stream_descriptor changes_;
+  http2::Session::Acceptor acceptor_;
+  Log log_;
+};
+
+}  // namespace tl::guest

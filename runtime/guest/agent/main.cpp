@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/reboot.h>
+#include <unistd.h>
+
+#include <exception>
+#include <memory>
+#include <string_view>
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include "common/io.hpp"
+#include "common/log.hpp"
+#include "runtime/guest/agent/boot.hpp"
+#include "runtime/guest/agent/configure.hpp"
+#include "runtime/guest/agent/link.hpp"
+#include "runtime/guest/agent/metrics.hpp"
+#include "runtime/guest/agent/power.hpp"
+#include "runtime/guest/agent/service.hpp"
+#include "runtime/guest/agent/signals.hpp"
+
+// tl-agent: PID 1 of a sandbox. It never ends, because the kernel panics when PID 1 does: whatever fails is
+// logged (dmesg) or reported to the host, and the rest goes on.
+namespace tl::guest {
+namespace {
+
+// The driver announces the port from a work queue, perhaps after us.
+asio::awaitable<void> serve_port(asio::any_io_executor executor, Service* service, Log log) {
+  asio::steady_timer pause(executor);
+  auto port = open_agent_port();
+  for (int tries = 0; !port; ++tries) {
+    if (tries == 1000) log.info("link: {}", port.error().message);
+    pause.expires_after(std::chrono::milliseconds(tries < 1000 ? 1 : 100));
+    asio::error_code ignored;
+    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    port = open_agent_port();
+  }
+  auto link = Link::create(
+      executor, std::move(*port),
+      [service](std::shared_ptr<http2::Stream> stream) { service->accept(std::move(stream)); }, log);
+  if (!link) {
+    log.info("link: {}", link.error().message);
+    co_return;
+  }
+  co_await link->run();
+}
+
+template <typename Worker>
+void run_for_ever(asio::io_context& io, Result<Worker>& worker, const Log& log) {
+  if (!worker) {
+    log.info("{}", worker.error().message);
+    return;
+  }
+  asio::co_spawn(io, worker->run(), asio::detached);
+}
+
+void run() {
+  prepare_signals(power_signals());
+  const auto prepared = prepare_initramfs();
+  const UniqueFd messages(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
+  const Log log(messages.get());
+  if (!prepared) log.info("boot: {}", prepared.error().message);
+
+  asio::io_context io(1);
+  auto reaper = Reaper::create(io.get_executor());
+  run_for_ever(io, reaper, log);
+  auto power = PowerSwitch::create(io.get_executor());
+  run_for_ever(io, power, log);
+  ::reboot(RB_DISABLE_CAD);  // Ctrl-Alt-Del is a SIGINT to us
+
+  ExecContext context{io.get_executor(), reaper.value(), UserTable(), {}, {}};
+  std::string boot_error;
+  const auto configure = [&boot_error](const Configuration& configuration) {
+    return boot_error.empty() ? configure_guest(configuration) : ConfigureReport{boot_error};
+  };
+  Service service(context, {configure, read_metrics}, log);
+  asio::co_spawn(io, serve_port(io.get_executor(), &service, log), asio::detached);
+
+  // The host's handshake is answered in between, so that its first requests are on their way while the disk
+  // is mounted.
+  io.poll();
+  const auto entered = enter_root_disk();
+  if (!entered) boot_error = entered.error().message;
+  io.poll();
+  furnish();
+  context.no_input = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  service.open_doors();
+  for (;;) {
+    try {
+      io.run();
+      log.info("the event loop ran out of work");
+      ::sleep(1);
+    } catch (const std::exception& failed) {
+      log.info("the event loop failed: {}", failed.what());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tl::guest
+
+int main() {
+  if (::getpid() != 1) {
+    static_cast<void>(tl::write_all(
+        STDERR_FILENO, std::string_view("tl-agent is the init of a sandbox; it does not run elsewhere\n")));
+    return 2;
+  }
+  tl::guest::run();
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <asio/awaitable.hpp>
+
+#include "common/http2/session.hpp"
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "runtime/guest/protocol/messages.hpp"
+
+namespace tl::guest {
+
+// The host's end of the agent link: makes the handshake, holds the HTTP/2 session, asks the short questions
+// and opens streams for the long ones. PROTOCOL.md describes what goes over the link. The guest is not
+// trusted: answers are bounded in size and time, and a broken one is an error and nothing worse.
+//
+// One io_context thread. Destroying the client ends the session and its streams; another client may then be
+// made on another descriptor of the same link, for instance after a restore.
+class AgentClient {
+ public:
+  struct ConnectLimits {
+    // All in all. A guest that boots under emulation takes a while until it answers.
+    std::chrono::milliseconds total{60'000};
+    // The handshake is sent again after this time, then after twice as long, and so on. Only needed when the
+    // agent may be in the middle of an old session on the same open port: give a tenth of a second then. A
+    // guest that boots, or whose port is opened anew, answers the first one.
+    std::chrono::milliseconds retry{5'000};
+  };
+
+  // Takes a connected stream (a socket) and waits until the agent answers. kFailure when it does not in time,
+  // or the other end is closed. Cancelled by closing the other end.
+  static asio::awaitable<Result<std::unique_ptr<AgentClient>>> connect(UniqueFd link, ConnectLimits limits);
+  ~AgentClient();
+
+  // Success: the guest is what it was told to be.
+  asio::awaitable<Result<void>> configure(Configuration configuration, std::chrono::milliseconds limit);
+  asio::awaitable<Result<Metrics>> metrics(std::chrono::milliseconds limit);
+
+  // A POST exchange for the caller to carry out; kExecPath as a rule.
+  Result<std::shared_ptr<http2::Stream>> open_stream(const std::string& path);
+
+  [[nodiscard]] bool lost() const;
+  // Waits until the link is lost and says why. Any number of waiters; destroying the client wakes them too.
+  asio::awaitable<Error> wait_lost();
+  // Ends the session; wait_lost() returns.
+  void close();
+
+ private:
+  struct Life;
+  AgentClient(std::shared_ptr<http2::Session> session, std::shared_ptr<Life> life);
+
+  // One request with its whole answer.
+  static asio::awaitable<Result<std::vector<std::byte>>> exchange(std::shared_ptr<http2::Session> session,
+                                                                  std::string path,
+                                                                  std::vector<std::byte> body,
+                                                                  std::chrono::milliseconds limit);
+
+  std::shared_ptr<http2::Session> session_;
+  std::shared_ptr<Life> life_;
+};
+
+}  // namespace tl::guest

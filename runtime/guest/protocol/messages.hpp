@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/result.hpp"
+
+// The messages between host and agent as plain data, and their CBOR (RFC 8949) form. Strings are bytes:
+// arguments, environment and paths need not be UTF-8. Decoders bound depth and size and take every byte as
+// hostile. PROTOCOL.md lists the requests; these are their paths.
+namespace tl::guest {
+
+inline constexpr const char* kExecPath = "/v1/exec";            // frames, see frame.hpp
+inline constexpr const char* kConfigurePath = "/v1/configure";  // CBOR Configuration → CBOR ConfigureReport
+inline constexpr const char* kMetricsPath = "/v1/metrics";      // empty → CBOR Metrics
+
+struct ExecRequest {
+  std::vector<std::string> argv;  // at least one; argv[0] is looked up in PATH of `environment`
+  std::vector<std::pair<std::string, std::string>>
+      environment;                // in this order, later wins; on top of HOME, USER, LOGNAME, SHELL, PATH
+  std::string working_directory;  // empty: the user's home
+  std::string user;               // NAME, UID or UID:GID; empty: root
+  bool stdin_stream = false;      // else stdin is /dev/null
+  std::optional<std::chrono::milliseconds> timeout;  // then TERM to the group, KILL after kKillGrace
+};
+inline constexpr std::chrono::milliseconds kKillGrace{2000};
+
+struct ExecStarted {
+  std::int64_t pid = 0;  // in the guest; also the number of the process group and session
+};
+
+struct ExecExit {
+  enum class Kind { kExited, kSignaled, kTimedOut };
+  Kind kind = Kind::kExited;
+  int value = 0;  // exit code 0–255 or signal number 1–64; for kTimedOut the same as if it had not been timed
+};
+
+struct ExecFailure {
+  enum class Kind { kNotFound, kNotExecutable, kNoSuchUser, kNoSuchDirectory, kOther };
+  Kind kind = Kind::kOther;
+  std::string message;  // "exec foo: No such file or directory"
+};
+
+// What makes this guest this sandbox; sent once after boot and after each restore, before anything else runs.
+struct Configuration {
+  std::string hostname;
+  std::chrono::nanoseconds wall_clock{};  // since the epoch
+  std::vector<std::byte> entropy;         // 32 to 512 bytes for the kernel's random pool
+  std::uint64_t disk_mib = 0;             // the root file system grows to this; 0 leaves it
+  std::string machine_id;                 // 32 lowercase hex digits, for /etc/machine-id
+};
+
+struct ConfigureReport {
+  std::string error;  // empty: the sandbox is ready
+};
+
+struct Metrics {
+  std::uint64_t memory_total_bytes = 0;
+  std::uint64_t memory_available_bytes = 0;
+  std::uint64_t disk_total_bytes = 0;
+  std::uint64_t disk_free_bytes = 0;
+  std::uint64_t processes = 0;
+  double load_1min = 0;
+  std::chrono::milliseconds uptime{};
+};
+
+template <typename Message>
+std::vector<std::byte> encode(const Message& message);
+// kOutOfRange names the field that is missing or wrong. Unknown fields are ignored.
+template <typename Message>
+Result<Message> decode(std::span<const std::byte> bytes);
+
+// One form for each message and nothing else.
+#define TL_GUEST_MESSAGE(Message)                        \
+  template <>                                            \
+  std::vector<std::byte> encode(const Message& message); \
+  template <>                                            \
+  Result<Message> decode<Message>(std::span<const std::byte> bytes)
+TL_GUEST_MESSAGE(ExecRequest);
+TL_GUEST_MESSAGE(ExecStarted);
+TL_GUEST_MESSAGE(ExecExit);
+TL_GUEST_MESSAGE(ExecFailure);
+TL_GUEST_MESSAGE(Configuration);
+TL_GUEST_MESSAGE(ConfigureReport);
+TL_GUEST_MESSAGE(Metrics);
+#undef TL_GUEST_MESSAGE
+
+}  // namespace tl::guest

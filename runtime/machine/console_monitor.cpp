@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/machine/console_monitor.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "common/io.hpp"
+
+namespace tl::machine {
+namespace {
+
+constexpr std::size_t kQuotedBytes = 240;
+
+// The length of the well-formed UTF-8 sequence of a printable character at the beginning of `text`; 0 when
+// there is none.
+std::size_t printable_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return byte(0) >= 0x20 && byte(0) != 0x7f ? 1 : 0;
+  const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  if (byte(0) == 0xc2 && byte(1) < 0xa0) return 0;                                         // C1 controls
+  if (byte(0) == 0xe0 && byte(1) < 0xa0) return 0;                                         // overlong
+  if (byte(0) == 0xed && byte(1) >= 0xa0) return 0;                                        // surrogates
+  if (byte(0) == 0xe2 && byte(1) == 0x80 && byte(2) >= 0xa8 && byte(2) <= 0xae) return 0;  // line ends, bidi
+  if (byte(0) == 0xe2 && byte(1) == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9) return 0;  // bidi isolates
+  if (byte(0) == 0xf0 && byte(1) < 0x90) return 0;                                         // overlong
+  if (byte(0) == 0xf4 && byte(1) >= 0x90) return 0;                                        // beyond Unicode
+  return length;
+}
+
+// "[    1.234567] text" → "text", as the kernel writes with printk.time=1.
+std::string_view without_time_stamp(std::string_view line) {
+  if (!line.starts_with('[')) return line;
+  const std::size_t end = line.find("] ");
+  if (end == std::string_view::npos) return line;
+  const std::string_view stamp = line.substr(1, end - 1);
+  return stamp.find_first_not_of(" .0123456789") == std::string_view::npos ? line.substr(end + 2) : line;
+}
+
+}  // namespace
+
+std::string make_printable(std::string_view text, std::size_t limit) {
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t length = printable_length(text);
+    if (line.size() + std::max<std::size_t>(length, 1) > limit) break;
+    if (length == 0) line += text[0] == '\t' ? ' ' : '?';
+    line += text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return line;
+}
+
+std::optional<ConsoleMonitor::Event> interpret_console_line(std::string_view line) {
+  while (line.ends_with('\r')) line.remove_suffix(1);
+  line = without_time_stamp(line);
+  // Without a firmware to switch off with, the kernel halts after the last of these.
+  for (const std::string_view text : {"reboot: Power off not available: System halted instead",
+                                      "reboot: System halted", "reboot: Power down"}) {
+    if (line == text) return ConsoleMonitor::Event{MachineExit::Cause::kPowerOff, std::string(text)};
+  }
+  if (line.starts_with("Kernel panic - not syncing:")) {
+    return ConsoleMonitor::Event{MachineExit::Cause::kPanic, make_printable(line, kQuotedBytes)};
+  }
+  return std::nullopt;
+}
+
+Result<ConsoleMonitor> ConsoleMonitor::open(int dir_fd, const std::string& name) {
+  const int copy = ::fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return errno_error("open " + name);
+  ConsoleMonitor monitor(UniqueFd(copy), name);
+  auto log = open_at(copy, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+  if (!log) return log.error();
+  struct stat status = {};
+  if (::fstat(log->get(), &status) != 0) return errno_error("open " + name);
+  monitor.log_ = std::move(*log);
+  monitor.log_bytes_ = static_cast<std::uint64_t>(status.st_size);
+  return monitor;
+}
+
+std::optional<ConsoleMonitor::Event> ConsoleMonitor::consume(std::string_view bytes) {
+  append_log(bytes);
+  if (tail_.size() + bytes.size() > 2 * kTailBytes) {
+    if (bytes.size() >= kTailBytes) {
+      tail_ = bytes.substr(bytes.size() - kTailBytes);
+    } else {
+      tail_.erase(0, tail_.size() + bytes.size() - std::min(tail_.size() + bytes.size(), kTailBytes));
+      tail_ += bytes;
+    }
+  } else {
+    tail_ += bytes;
+  }
+
+  std::optional<Event> event;
+  while (!bytes.empty()) {
+    const std::size_t end = bytes.find('\n');
+    const std::string_view part = bytes.substr(0, end);
+    line_ += part.substr(0, kLineBytes - std::min(kLineBytes, line_.size()));
+    if (end == std::string_view::npos) break;
+    if (!event) event = interpret_console_line(line_);
+    line_.clear();
+    bytes.remove_prefix(end + 1);
+  }
+  return event;
+}
+
+std::string_view ConsoleMonitor::tail() const {
+  std::string_view view = tail_;
+  if (view.size() <= kTailBytes) return view;
+  view.remove_prefix(view.size() - kTailBytes);
+  const std::size_t end = view.find('\n');
+  if (end != std::string_view::npos && end + 1 < view.size()) view.remove_prefix(end + 1);
+  return view;
+}
+
+void ConsoleMonitor::append_log(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (log_bytes_ >= kLogBytes) rotate();
+    if (!log_) return;
+    const std::string_view part = bytes.substr(0, kLogBytes - log_bytes_);
+    // Counted whether or not it was written: a full disk must not let the file grow beyond its bound later.
+    [[maybe_unused]] const auto ignored = write_all(log_.get(), part);
+    log_bytes_ += part.size();
+    bytes.remove_prefix(part.size());
+  }
+}
+
+void ConsoleMonitor::rotate() {
+  log_.reset();
+  log_bytes_ = 0;
+  if (!dir_) return;
+  ::renameat(dir_.get(), name_.c_str(), dir_.get(), (name_ + ".1").c_str());
+  auto log = open_at(dir_.get(), name_, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW, 0600);
+  if (log) log_ = std::move(*log);
+}
+
+}  // namespace tl::machine

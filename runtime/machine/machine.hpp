@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include <asio/awaitable.hpp>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+
+namespace tl::machine {
+
+enum class Accelerator { kKvm, kTcg };
+[[nodiscard]] const char* accelerator_name(Accelerator accelerator);  // "kvm", "tcg"
+
+// What the guest is, whichever machine runs it.
+struct MachineSpec {
+  unsigned vcpus = 1;               // 1–64
+  double cpu_limit = 1.0;           // CPU seconds a second that all vCPUs together may use; > 0, ≤ vcpus
+  std::uint32_t memory_mib = 1024;  // 1024–8192 for each vCPU
+  std::filesystem::path kernel;     // ELF vmlinux with a PVH note
+  UniqueFd initramfs;               // a regular file or memfd, whatever its position; cpio newc
+  // Added to base_command_line(), which every machine passes, and to what the machine's own devices need.
+  std::string command_line;
+};
+
+// What each machine relies on, so that the end of the guest is seen at once: kernel messages on the serial
+// console, and a reset (by triple fault) after a panic or a reboot.
+[[nodiscard]] const char* base_command_line();
+
+// Why a machine is no more.
+struct MachineExit {
+  enum class Cause {
+    kPowerOff,  // the guest switched itself off
+    kReset,     // the guest rebooted, or a triple fault
+    kPanic,     // the guest kernel panicked
+    kKilled,    // kill() was called
+    kBroken,    // the accelerator or the emulator failed; not the guest's doing as far as we know
+  };
+  Cause cause = Cause::kBroken;
+  std::string detail;  // one sentence for people; may quote the guest and is then made printable
+};
+
+// A virtual machine of one sandbox. Made by a factory of its kind (kvm/, tcg/), which takes the back ends in
+// the form that this kind can use (a BlockDevice or a connected NBD socket), one end of a socket pair for the
+// agent link, and the ConsoleMonitor that is fed with the serial console. The ends given to the factory are
+// closed when the machine ends: that is how the other side of the agent link notices.
+//
+// Control thread only (the monitor's io_context). Destroying a machine kills it and waits for its end.
+class Machine {
+ public:
+  virtual ~Machine() = default;
+
+  // Starts the guest. Returns when the guest's first instruction may run, which is well before the agent
+  // answers. Once only. A failure that shows later (an emulator that refuses its options) is the exit's,
+  // kBroken.
+  virtual asio::awaitable<Result<void>> start() = 0;
+  // Stops and continues all vCPUs; devices finish what is in flight before pause() returns.
+  virtual asio::awaitable<Result<void>> pause() = 0;
+  virtual asio::awaitable<Result<void>> resume() = 0;
+  // Waits for the end, which is only there after start() has succeeded. Any number of waiters; each keeps
+  // working when the machine is destroyed while it waits (kKilled).
+  virtual asio::awaitable<MachineExit> wait() = 0;
+  // Ends the guest at once. Idempotent; wait() then returns kKilled unless the machine had ended before.
+  virtual void kill() = 0;
+  // Host memory that the machine really uses now (resident pages), in bytes.
+  [[nodiscard]] virtual std::uint64_t memory_used_bytes() const = 0;
+
+ protected:
+  Machine() = default;
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+};
+
+}  // namespace tl::machine

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/machine/probe/verdict.hpp"
+
+namespace tl::machine {
+namespace {
+
+// A kvm verdict is found out and shown already; the machine that makes use of it is not there yet.
+constexpr bool kHasKvmMachine = false;
+constexpr const char* kNoKvmMachine = "this version has no kvm machine";
+
+Error lacks(std::string message, const Verdict& verdict) {
+  return Error{ErrorCode::kHostLacks, std::move(message), verdict.cure};
+}
+
+}  // namespace
+
+Result<AcceleratorChoice> choose_accelerator(AcceleratorRequest requested, const HostVerdicts& verdicts) {
+  const bool kvm = kHasKvmMachine && verdicts.kvm.usable;
+  const std::string why_not_kvm = verdicts.kvm.usable ? kNoKvmMachine : verdicts.kvm.reason;
+  switch (requested) {
+    case AcceleratorRequest::kKvm:
+      if (!kvm) return lacks("kvm cannot be used: " + why_not_kvm, verdicts.kvm).with_hint("--accel auto");
+      return AcceleratorChoice{Accelerator::kKvm, verdicts.kvm.reason};
+    case AcceleratorRequest::kTcg:
+      if (!verdicts.tcg.usable) return lacks("tcg cannot be used: " + verdicts.tcg.reason, verdicts.tcg);
+      return AcceleratorChoice{Accelerator::kTcg, verdicts.tcg.reason};
+    case AcceleratorRequest::kAuto:
+      break;
+  }
+  if (kvm) return AcceleratorChoice{Accelerator::kKvm, verdicts.kvm.reason};
+  if (verdicts.tcg.usable) return AcceleratorChoice{Accelerator::kTcg, "kvm cannot be used: " + why_not_kvm};
+  return lacks("no accelerator can be used: kvm: " + why_not_kvm + "; tcg: " + verdicts.tcg.reason,
+               verdicts.tcg);
+}
+
+}  // namespace tl::machine

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/result.hpp"
+#include "runtime/machine/machine.hpp"
+
+namespace tl::machine {
+
+// Whether an accelerator can be used on this host, and why.
+struct Verdict {
+  bool usable = false;
+  std::string reason;  // one sentence: what was found ("/dev/kvm: Permission denied", "QEMU 7.2.22")
+  std::string cure;    // what to do when it is not usable and that is known
+
+  friend bool operator==(const Verdict&, const Verdict&) = default;
+};
+
+// What was found out about this host. Finding out takes some ten milliseconds, so callers keep it and ask
+// again only when the fingerprint has changed.
+struct HostVerdicts {
+  std::string fingerprint;  // host_fingerprint() before the probes
+  Verdict kvm;
+  Verdict tcg;
+
+  friend bool operator==(const HostVerdicts&, const HostVerdicts&) = default;
+};
+
+// Asks the host. Blocks for at most some seconds, usually well below 100 ms.
+HostVerdicts probe_host();
+
+// Changes when a verdict may have: boot, kernel, processor, /dev/kvm and who we are to it, the QEMU program.
+// Cheap.
+std::string host_fingerprint();
+
+// One JSON document, and back. What is not one is an error, and the caller probes again.
+std::string serialize(const HostVerdicts& verdicts);
+Result<HostVerdicts> parse_verdicts(std::string_view text);
+
+enum class AcceleratorRequest { kAuto, kKvm, kTcg };
+
+struct AcceleratorChoice {
+  Accelerator accelerator;
+  std::string reason;  // one sentence: why this one
+};
+
+// kvm where it can be used, else tcg, unless one is requested. kHostLacks, explaining both, when there is
+// none.
+Result<AcceleratorChoice> choose_accelerator(AcceleratorRequest requested, const HostVerdicts& verdicts);
+
+}  // namespace tl::machine

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/monitor/assembly.hpp"
+
+#include <cmath>
+
+#include "runtime/guest/initramfs.hpp"
+#include "runtime/machine/tcg/tcg_machine.hpp"
+#include "runtime/registry/paths.hpp"
+
+namespace tl::monitor {
+namespace {
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+// The guest's device is as large as a disk may ever become; its file system is as large as asked for.
+constexpr std::uint64_t kDeviceBytes = 102400 * kMiB;
+
+Result<machine::MachineSpec> machine_spec(const Assembly::Plan& plan) {
+  auto initramfs = guest::make_initramfs();
+  if (!initramfs) return initramfs.error();
+  machine::MachineSpec spec;
+  spec.vcpus = static_cast<unsigned>(std::ceil(plan.record.resources.cpus));
+  spec.cpu_limit = plan.record.resources.cpus;
+  spec.memory_mib = plan.record.resources.memory_mb;
+  spec.kernel = plan.kernel;
+  spec.initramfs = *std::move(initramfs);
+  return spec;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, const Plan& plan,
+                                                  const Log& log) {
+  std::unique_ptr<Assembly> assembly(new Assembly);
+  auto spec = machine_spec(plan);
+  if (!spec) return spec.error();
+
+  const storage::DiskSpec disk{plan.image, kDeviceBytes, plan.record.resources.disk_mb * kMiB};
+  auto made = storage::LayeredDisk::create(plan.work_folder / registry::layout::kDisk, disk);
+  if (!made) return made.error().within("make the disk");
+  assembly->disk_ = *std::move(made);
+  auto disk_link = stream_socket_pair();
+  if (!disk_link) return disk_link.error();
+  auto server = storage::NbdServer::start(std::move(disk_link->first), *assembly->disk_, log);
+  if (!server) return server.error();
+  assembly->disk_server_ = *std::move(server);
+
+  auto console = machine::ConsoleMonitor::open(plan.work_fd, registry::layout::kConsoleLog);
+  if (!console) return console.error();
+  assembly->console_ = std::make_unique<machine::ConsoleMonitor>(*std::move(console));
+  auto agent_link = stream_socket_pair();
+  if (!agent_link) return agent_link.error();
+  assembly->agent_link_ = std::move(agent_link->first);
+
+  machine::TcgWiring wiring{std::move(disk_link->second), std::move(agent_link->second),
+                            assembly->console_.get()};
+  auto machine = machine::TcgMachine::create(executor, *std::move(spec), std::move(wiring), log);
+  if (!machine) return machine.error();
+  assembly->machine_ = *std::move(machine);
+  return assembly;
+}
+
+}  // namespace tl::monitor

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/monitor/control.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace tl::monitor {
+namespace {
+
+using nlohmann::json;
+
+Result<sockaddr_un> address_in(int work_dir_fd) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = fmt::format("/proc/self/fd/{}/{}", work_dir_fd, kControlSocket);
+  TL_CHECK(path.size() < sizeof address.sun_path);
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
+Result<UniqueFd> unix_socket() {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return errno_error("socket");
+  return fd;
+}
+
+Error malformed(const char* what) {
+  return Error{ErrorCode::kFailure, fmt::format("the monitor's {} is malformed", what), ""};
+}
+
+}  // namespace
+
+std::string to_json(const LiveStatus& status) {
+  json document = {{"memory_used_bytes", status.memory_used_bytes},
+                   {"disk_used_bytes", status.disk_used_bytes},
+                   {"layers", status.layers}};
+  if (status.timeout_left_secs) document["timeout_left_secs"] = *status.timeout_left_secs;
+  return document.dump();
+}
+
+Result<LiveStatus> status_from_json(std::string_view text) {
+  const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!document.is_object()) return malformed("status");
+  for (const char* field : {"memory_used_bytes", "disk_used_bytes", "layers"}) {
+    if (!document.contains(field) || !document[field].is_number_unsigned()) return malformed("status");
+  }
+  LiveStatus status;
+  status.memory_used_bytes = document["memory_used_bytes"].get<std::uint64_t>();
+  status.disk_used_bytes = document["disk_used_bytes"].get<std::uint64_t>();
+  status.layers = document["layers"].get<unsigned>();
+  const auto left = document.find("timeout_left_secs");
+  if (left != document.end() && left->is_number_unsigned())
+    status.timeout_left_secs = left->get<std::uint64_t>();
+  return status;
+}
+
+Result<UniqueFd> connect_control(int work_dir_fd) {
+  auto fd = unix_socket();
+  if (!fd) return fd;
+  const auto address = address_in(work_dir_fd);
+  while (::connect(fd->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+    if (errno != EINTR) return errno_error("connect to the sandbox's monitor");
+  }
+  return fd;
+}
+
+Result<UniqueFd> listen_control(int work_dir_fd) {
+  auto fd = unix_socket();
+  if (!fd) return fd;
+  // A socket that a monitor before us left behind; the life lock says that it is gone.
+  ::unlinkat(work_dir_fd, kControlSocket, 0);
+  // Linux makes the socket's file with the mode that the descriptor has: never open to others, not for an
+  // instant.
+  if (::fchmod(fd->get(), 0600) != 0) return errno_error("restrict the control socket");
+  const auto address = address_in(work_dir_fd);
+  // bind(2) gives the socket's file the mode of the descriptor.
+  if (::fchmod(fd->get(), 0600) != 0) return errno_error("close the control socket to others");
+  if (::bind(fd->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+    return errno_error("bind the control socket");
+  }
+  if (auto listening = adopt_control(*fd); !listening) return listening.error();
+  return fd;
+}
+
+Result<void> adopt_control(const UniqueFd& listener) {
+  // Each listen() writes down whose socket it is.
+  if (::listen(listener.get(), kControlBacklog) != 0) return errno_error("listen on the control socket");
+  return {};
+}
+
+std::string to_json(const LaunchReport& report) {
+  json document = json::object();
+  if (report.error) {
+    document["error"] = {{"code", static_cast<int>(report.error->code)},
+                         {"message", report.error->message},
+                         {"hint", report.error->hint}};
+  }
+  return document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<LaunchReport> report_from_json(std::string_view line) {
+  const json document = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!document.is_object()) return malformed("report");
+  LaunchReport report;
+  if (!document.contains("error")) return report;
+  const json& error = document["error"];
+  if (!error.is_object()) return malformed("report");
+  report.error = Error{static_cast<ErrorCode>(error.value("code", 1)),
+                       error.value("message", "unknown failure"), error.value("hint", "")};
+  return report;
+}
+
+}  // namespace tl::monitor

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/monitor/launch.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "common/io.hpp"
+#include "runtime/monitor/control.hpp"
+
+namespace tl::monitor {
+namespace {
+
+constexpr std::size_t kMaxReport = 64 * 1024;
+
+Error given_up() {
+  return Error{ErrorCode::kFailure, "given up before the sandbox was ready", ""};
+}
+
+Error died() {
+  return Error{ErrorCode::kFailure, "the monitor ended before the sandbox was ready", ""};
+}
+
+}  // namespace
+
+Result<Launch> Launch::start(LaunchSpec spec) {
+  auto link = stream_socket_pair();
+  if (!link) return link.error();
+  ChildSpec child;
+  child.argv = {"/proc/self/exe", "--monitor", "--home", spec.home, "--sandbox", spec.sandbox};
+  if (spec.debug) child.argv.emplace_back("--debug");
+  if (spec.lifetime == Lifetime::kCreators) child.argv.emplace_back("--with-creator");
+  child.working_dir = "/";
+  child.fds = {{STDOUT_FILENO, spec.log.get()},
+               {STDERR_FILENO, spec.log.get()},
+               {kLifeLockFd, spec.life_lock.get()},
+               {kLaunchFd, link->second.get()},
+               {kListenerFd, spec.listener.get()}};
+  child.group = ChildSpec::Group::kOwnSession;
+  auto process = ChildProcess::spawn(child);
+  if (!process) return process.error().within("start the monitor");
+  process->detach();
+  return Launch(std::move(link->first));
+}
+
+Result<void> Launch::wait_ready(int signals) {
+  std::string line;
+  while (line.empty() || line.back() != '\n') {
+    std::array<pollfd, 2> look{{{link_.get(), POLLIN, 0}, {signals, POLLIN, 0}}};
+    if (::poll(look.data(), look.size(), -1) < 0 && errno != EINTR) return errno_error("poll");
+    if ((look[1].revents & POLLIN) != 0) return given_up();
+    if (look[0].revents == 0) continue;
+    std::array<char, 4096> piece;
+    const ssize_t n = ::read(link_.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || line.size() > kMaxReport) return died();
+    line.append(piece.data(), static_cast<std::size_t>(n));
+  }
+  const auto report = report_from_json(line);
+  if (!report) return report.error();
+  if (report->error) return *report->error;
+  return {};
+}
+
+Result<void> Launch::accept() {
+  return write_all(link_.get(), std::string_view(&kLaunchAccepted, 1));
+}
+
+void Launch::give_up() {
+  ::shutdown(link_.get(), SHUT_WR);
+  std::array<char, 4096> rest;
+  for (;;) {
+    const ssize_t n = ::read(link_.get(), rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+  }
+}
+
+}  // namespace tl::monitor

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/child_process.hpp"
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+
+namespace tl::monitor {
+
+// Who a sandbox outlives.
+enum class Lifetime {
+  kOwn,       // nobody: it lives until it is terminated
+  kCreators,  // it is terminated when the process that launched it goes away, however that happens
+};
+
+struct LaunchSpec {
+  std::string home;     // absolute path of the state folder
+  std::string sandbox;  // ID; its document exists
+  UniqueFd life_lock;   // held; passed on without a gap
+  UniqueFd listener;    // of listen_control(): commands can connect before the monitor is there
+  UniqueFd log;         // the monitor's stdout and stderr
+  bool debug = false;
+  Lifetime lifetime = Lifetime::kOwn;
+};
+
+// The creator's end of a monitor that has been started. Dropping it before accept() gives the sandbox up;
+// with Lifetime::kCreators dropping it ends the sandbox at any time. Blocking; one thread.
+class Launch {
+ public:
+  static Result<Launch> start(LaunchSpec spec);
+
+  // Waits until the sandbox is Running. The error is the monitor's own, or tells that it died. `signals` (-1:
+  // none): a readable descriptor gives up, without reading it.
+  Result<void> wait_ready(int signals);
+  // Takes the sandbox over: it is nobody's half-made thing any more. Before wait_ready(), by callers that do
+  // not wait at all, it tells the monitor to record a failed start instead of reporting it.
+  Result<void> accept();
+
+  // Ends a sandbox that was not accepted, and waits until its monitor is gone. Harmless when it is gone
+  // already.
+  void give_up();
+
+ private:
+  explicit Launch(UniqueFd link) : link_(std::move(link)) {}
+  UniqueFd link_;
+};
+
+// The descriptors at which a monitor finds what it inherits.
+inline constexpr int kLifeLockFd = 3;
+inline constexpr int kLaunchFd = 4;
+inline constexpr int kListenerFd = 5;
+
+}  // namespace tl::monitor

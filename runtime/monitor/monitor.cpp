@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/monitor/monitor.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include <asio/buffer.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include "common/data_folders.hpp"
+#include "common/io.hpp"
+#include "common/random.hpp"
+#include "runtime/monitor/control.hpp"
+#include "runtime/monitor/relay.hpp"
+#include "runtime/storage/image_store.hpp"
+
+namespace tl::monitor {
+namespace {
+
+using namespace std::chrono_literals;
+
+// An emulated machine on a busy host takes its time; one that takes longer than this will not come.
+constexpr auto kBootLimit = 180s;
+// How long at most a host's clock may have been set forward unnoticed.
+constexpr auto kClockCheck = 10s;
+constexpr std::size_t kEntropyBytes = 64;
+// How long a machine whose agent link broke may take to say why it ended.
+constexpr auto kExitGrace = 2s;
+constexpr const char* kDefaultHostname = "tl-sbx";
+constexpr int kOk = 200;
+constexpr int kUnavailable = 503;
+
+void refuse(http2::Stream& stream) {
+  stream.respond(kUnavailable);
+  stream.finish();
+}
+
+std::string new_machine_id() {
+  std::array<std::byte, 16> bytes;
+  fill_random(bytes);
+  std::string id;
+  for (const std::byte b : bytes) id += fmt::format("{:02x}", std::to_integer<unsigned>(b));
+  return id;
+}
+
+std::string describe(const machine::MachineExit& exit) {
+  using Cause = machine::MachineExit::Cause;
+  switch (exit.cause) {
+    case Cause::kPowerOff:
+      return "the guest powered off";
+    case Cause::kReset:
+      return "the guest rebooted";
+    case Cause::kPanic:
+      return "the guest kernel panicked: " + exit.detail;
+    case Cause::kKilled:
+      return "killed";
+    case Cause::kBroken:
+      return "the machine failed: " + exit.detail;
+  }
+  return exit.detail;
+}
+
+}  // namespace
+
+Monitor::Monitor(asio::io_context& context, Options options, registry::Registry& registry, const Log& log)
+    : context_(context),
+      options_(std::move(options)),
+      registry_(registry),
+      log_(log),
+      control_(context.get_executor(), std::move(options_.listener), log,
+               [this](StreamPtr stream) { serve(std::move(stream)); }),
+      creator_(context, options_.creator.release()),
+      changed_(context.get_executor()) {}
+
+asio::awaitable<Result<void>> Monitor::run() {
+  asio::co_spawn(context_, watch_creator(), asio::detached);
+  asio::co_spawn(context_, watch_signals(), asio::detached);
+  asio::co_spawn(context_, control_.run(), asio::detached);
+  Result<void> started = prepare();
+  if (started) started = co_await boot();
+  if (started) {
+    log_.info("running");
+    report_launch(std::nullopt);
+    asio::co_spawn(context_, watch_timeout(), asio::detached);
+    asio::co_spawn(context_, watch_agent(), asio::detached);
+    while (!end_) co_await changed_.wait();
+  } else {
+    log_.info("start failed: {}", started.error().message);
+    report_launch(started.error());
+    end(started.error().message);
+  }
+  finish();
+  co_return started;
+}
+
+Result<void> Monitor::prepare() {
+  log_.debug("preparing");
+  auto record = registry_.read(options_.sandbox);
+  if (!record) return record.error();
+  record_ = *std::move(record);
+  auto kernel = find_kernel();
+  if (!kernel) return kernel.error();
+  auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  if (!store) return store.error();
+  const auto image = store->find_digest(record_.image_digest);
+  if (!image) return image.error();
+  auto work = registry_.open_work(record_.sandbox_id);
+  if (!work) return work.error();
+
+  Assembly::Plan plan;
+  plan.record = record_;
+  plan.image = {image->root_file, image->manifest.digest};
+  plan.kernel = *std::move(kernel);
+  plan.work_folder = registry_.work_path(record_.sandbox_id);
+  plan.work_fd = work->get();
+  auto assembly = Assembly::build(context_.get_executor(), plan, log_);
+  if (!assembly) return assembly.error();
+  assembly_ = *std::move(assembly);
+  return {};
+}
+
+asio::awaitable<Result<void>> Monitor::boot() {
+  auto started = co_await assembly_->machine().start();
+  if (!started) co_return started;
+  log_.debug("the machine is started");
+  asio::co_spawn(context_, watch_machine(), asio::detached);
+  asio::co_spawn(context_, configure(), asio::detached);
+  while (!configured_ && !end_) co_await changed_.wait();
+  if (end_) co_return Error{ErrorCode::kFailure, *end_, ""};
+  if (!*configured_) co_return *configured_;
+
+  auto running = registry_.update(record_.sandbox_id, [](registry::SandboxRecord& record) -> Result<void> {
+    record.status = registry::SandboxState::kRunning;
+    record.monitor_pid = ::getpid();
+    return {};
+  });
+  if (!running) co_return running.error();
+  record_ = *std::move(running);
+  ready_ = true;
+  changed_.notify_all();
+  co_return Result<void>();
+}
+
+asio::awaitable<void> Monitor::configure() {
+  guest::AgentClient::ConnectLimits limits;
+  limits.total = kBootLimit;
+  auto connected = co_await guest::AgentClient::connect(assembly_->take_agent_link(), limits);
+  if (!connected) {
+    configured_ = connected.error().within("wait for the guest");
+  } else {
+    log_.debug("the agent answers");
+    agent_ = *std::move(connected);
+    guest::Configuration configuration;
+    configuration.hostname = record_.name.value_or(kDefaultHostname);
+    configuration.wall_clock = std::chrono::system_clock::now().time_since_epoch();
+    configuration.entropy.resize(kEntropyBytes);
+    fill_random(configuration.entropy);
+    configuration.disk_mib = record_.resources.disk_mb;
+    configuration.machine_id = new_machine_id();
+    configured_ = co_await agent_->configure(std::move(configuration), kBootLimit);
+  }
+  log_.debug("the guest is configured");
+  changed_.notify_all();
+}
+
+void Monitor::end(std::string reason) {
+  if (end_) return;
+  end_ = std::move(reason);
+  changed_.notify_all();
+}
+
+void Monitor::finish() {
+  log_.info("end: {}", *end_);
+  assembly_.reset();
+  // An acceptance that came in the same moment as the end counts.
+  char byte = 0;
+  if (!accepted_) accepted_ = ::recv(creator_.native_handle(), &byte, 1, MSG_DONTWAIT) == 1;
+  const auto gone = accepted_ ? forget_machine() : registry_.abandon(options_.sandbox);
+  if (!gone) log_.info("{}", gone.error().message);
+  asio::error_code ignored;
+  creator_.close(ignored);
+  context_.stop();
+}
+
+Result<void> Monitor::forget_machine() {
+  const auto terminated = registry_.terminate(options_.sandbox, *end_);
+  if (!terminated) return terminated.error();
+  return {};
+}
+
+void Monitor::report_launch(const std::optional<Error>& error) {
+  if (accepted_ && options_.lifetime == Lifetime::kOwn) return;
+  // A creator that is gone is noticed by watch_creator.
+  const auto told = write_all(creator_.native_handle(), to_json(LaunchReport{error}));
+  if (!told) log_.debug("creator: {}", told.error().message);
+}
+
+asio::awaitable<void> Monitor::watch_creator() {
+  for (;;) {
+    char byte = 0;
+    asio::error_code failed;
+    const std::size_t n = co_await creator_.async_read_some(
+        asio::buffer(&byte, 1), asio::redirect_error(asio::use_awaitable, failed));
+    if (!failed && n == 1 && byte == kLaunchAccepted) {
+      accepted_ = true;
+      if (options_.lifetime == Lifetime::kOwn) co_return;
+      continue;
+    }
+    end("its creator went away");
+    co_return;
+  }
+}
+
+asio::awaitable<void> Monitor::watch_signals() {
+  asio::signal_set signals(context_, SIGTERM, SIGINT);
+  asio::error_code failed;
+  const int number = co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+  if (!failed) end(fmt::format("its monitor was stopped by signal {}", number));
+}
+
+asio::awaitable<void> Monitor::watch_machine() {
+  const machine::MachineExit exit = co_await assembly_->machine().wait();
+  end(describe(exit));
+}
+
+asio::awaitable<void> Monitor::watch_agent() {
+  const Error loss = co_await agent_->wait_lost();
+  if (end_) co_return;
+  log_.info("agent link: {}", loss.message);
+  // A machine that ends takes the link with it, and knows better why.
+  asio::steady_timer grace(context_, kExitGrace);
+  co_await grace.async_wait(asio::use_awaitable);
+  end("the guest's agent does not answer any more");
+}
+
+std::optional<std::chrono::seconds> Monitor::until_timeout() const {
+  if (record_.timeout_secs == 0 || !record_.running_since) return std::nullopt;
+  const auto strikes = *record_.running_since + std::chrono::seconds(record_.timeout_secs);
+  const auto left = std::chrono::ceil<std::chrono::seconds>(strikes - std::chrono::system_clock::now());
+  return std::max(left, 0s);
+}
+
+asio::awaitable<void> Monitor::watch_timeout() {
+  for (auto left = until_timeout(); left; left = until_timeout()) {
+    if (*left == 0s) {
+      end(fmt::format("its timeout of {} s elapsed", record_.timeout_secs));
+      co_return;
+    }
+    // The clock on the wall may be set; the timer's cannot.
+    asio::steady_timer timer(context_, std::min<std::chrono::steady_clock::duration>(*left, kClockCheck));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+}
+
+void Monitor::serve(StreamPtr stream) {
+  const std::string& path = stream->path();
+  if (path == kStatusPath) {
+    asio::co_spawn(context_, report_status(std::move(stream)), asio::detached);
+  } else if (path == kTerminatePath) {
+    stream->respond(kOk);
+    stream->finish();
+    end("terminated");
+  } else {
+    asio::co_spawn(context_, pass_to_agent(std::move(stream)), asio::detached);
+  }
+}
+
+asio::awaitable<void> Monitor::report_status(StreamPtr stream) {
+  LiveStatus status;
+  status.memory_used_bytes = assembly_->machine().memory_used_bytes();
+  status.disk_used_bytes = assembly_->disk_used_bytes();
+  status.layers = 1;
+  if (const auto left = until_timeout()) status.timeout_left_secs = static_cast<std::uint64_t>(left->count());
+  const std::string text = to_json(status);
+  stream->respond(kOk);
+  [[maybe_unused]] const auto sent =
+      co_await stream->write(std::as_bytes(std::span(text.data(), text.size())));
+  stream->finish();
+}
+
+asio::awaitable<void> Monitor::pass_to_agent(StreamPtr stream) {
+  // Somebody who asks before the guest is ready waits with us.
+  while (!ready_ && !end_) co_await changed_.wait();
+  if (end_) co_return refuse(*stream);
+  auto onward = agent_->open_stream(stream->path());
+  if (!onward) co_return refuse(*stream);
+  const bool whole = co_await relay(stream, *std::move(onward));
+  if (whole) co_return;
+  // Most likely the machine has ended. The client then learns of it by the end of this process, when the
+  // record says why; resetting the stream now would make it look too early.
+  asio::steady_timer grace(context_, kExitGrace);
+  co_await grace.async_wait(asio::use_awaitable);
+  stream->reset(http2::Reset::kInternal);
+}
+
+}  // namespace tl::monitor

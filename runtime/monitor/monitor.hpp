@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+
+#include "common/async_event.hpp"
+#include "common/http2/stream.hpp"
+#include "common/log.hpp"
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "runtime/guest/agent_client.hpp"
+#include "runtime/monitor/assembly.hpp"
+#include "runtime/monitor/control_server.hpp"
+#include "runtime/monitor/launch.hpp"
+#include "runtime/registry/registry.hpp"
+
+namespace tl::monitor {
+
+// The life of one sandbox, from Pending to Terminated, in the process that owns it. One thread, the
+// io_context's.
+//
+// Whatever can end the sandbox (the guest, a timeout, `terminate`, a signal, a creator that went away) only
+// says so; the first one wins, and run() then takes everything down in one order: connections, machine, disk,
+// record, work folder. The life lock is the process's last possession.
+class Monitor {
+ public:
+  struct Options {
+    std::string sandbox;  // ID
+    Lifetime lifetime = Lifetime::kOwn;
+    UniqueFd creator;   // our end of the creator's socket pair
+    UniqueFd listener;  // the control socket
+  };
+
+  // `registry` and `log` outlive the monitor.
+  Monitor(asio::io_context& context, Options options, registry::Registry& registry, const Log& log);
+
+  // Starts the sandbox, serves it and returns when it has ended and its space is free; then the io_context
+  // stops. The error is why it could not be started; the creator has been told, or finds it in the record if
+  // it did not wait.
+  asio::awaitable<Result<void>> run();
+
+ private:
+  using StreamPtr = std::shared_ptr<http2::Stream>;
+
+  // The way up.
+  Result<void> prepare();
+  asio::awaitable<Result<void>> boot();
+  asio::awaitable<void> configure();
+  void report_launch(const std::optional<Error>& error);
+  // The way down.
+  void end(std::string reason);
+  void finish();
+  Result<void> forget_machine();
+
+  asio::awaitable<void> watch_creator();
+  asio::awaitable<void> watch_signals();
+  asio::awaitable<void> watch_machine();
+  asio::awaitable<void> watch_agent();
+  asio::awaitable<void> watch_timeout();
+  [[nodiscard]] std::optional<std::chrono::seconds> until_timeout() const;
+
+  void serve(StreamPtr stream);
+  asio::awaitable<void> pass_to_agent(StreamPtr stream);
+  asio::awaitable<void> report_status(StreamPtr stream);
+
+  asio::io_context& context_;
+  Options options_;
+  registry::Registry& registry_;
+  const Log& log_;
+
+  registry::SandboxRecord record_;
+  std::unique_ptr<Assembly> assembly_;
+  std::unique_ptr<guest::AgentClient> agent_;
+  ControlServer control_;
+  asio::posix::stream_descriptor creator_;
+  bool accepted_ = false;  // the creator has taken the sandbox over
+  bool ready_ = false;
+  std::optional<Result<void>> configured_;
+  std::optional<std::string> end_;  // the reason
+  AsyncEvent changed_;              // ready_, configured_, end_
+};
+
+}  // namespace tl::monitor

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/monitor/monitor_main.hpp"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string_view>
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+
+#include "runtime/monitor/control.hpp"
+#include "runtime/monitor/launch.hpp"
+#include "runtime/monitor/monitor.hpp"
+
+namespace tl::monitor {
+namespace {
+
+struct Arguments {
+  std::string home;
+  std::string sandbox;
+  Lifetime lifetime = Lifetime::kOwn;
+  Log::Level level = Log::Level::kInfo;
+};
+
+Result<Arguments> parse(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const bool has_value = i + 1 < argc;
+    if (word == "--home" && has_value) {
+      arguments.home = argv[++i];
+    } else if (word == "--sandbox" && has_value) {
+      arguments.sandbox = argv[++i];
+    } else if (word == "--with-creator") {
+      arguments.lifetime = Lifetime::kCreators;
+    } else if (word == "--debug") {
+      arguments.level = Log::Level::kDebug;
+    } else {
+      return Error{ErrorCode::kFailure, "--monitor is tl's own way to start a sandbox", "use tl sbx create"};
+    }
+  }
+  return arguments;
+}
+
+Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
+  UniqueFd passed_lock(kLifeLockFd);
+  UniqueFd creator(kLaunchFd);
+  UniqueFd listener(kListenerFd);
+  if (auto adopted = adopt_control(listener); !adopted) return adopted.error();
+  auto folder = registry::StateFolder::open(arguments.home);
+  if (!folder) return folder.error();
+  auto registry = registry::Registry::open(*std::move(folder));
+  if (!registry) return registry.error();
+  const auto life = registry->adopt_life(arguments.sandbox, std::move(passed_lock));
+  if (!life) return life.error();
+
+  asio::io_context context(1);
+  Monitor monitor(context, {arguments.sandbox, arguments.lifetime, std::move(creator), std::move(listener)},
+                  *registry, log);
+  Result<void> outcome;
+  asio::co_spawn(
+      context,
+      [](Monitor& of, Result<void>& into) -> asio::awaitable<void> { into = co_await of.run(); }(monitor,
+                                                                                                 outcome),
+      asio::detached);
+  context.run();
+  return outcome;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::prctl(PR_SET_NAME, "tl-monitor");
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  const auto arguments = parse(argc, argv);
+  const Log log(STDERR_FILENO, arguments ? arguments->level : Log::Level::kInfo);
+  const Result<void> outcome = arguments ? own_sandbox(*arguments, log) : arguments.error();
+  if (!outcome) log.info("{}", outcome.error().message);
+  return outcome ? 0 : static_cast<int>(outcome.error().code);
+}
+
+}  // namespace tl::monitor

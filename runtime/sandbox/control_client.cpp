@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/sandbox/control_client.hpp"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+
+#include "common/http2/session.hpp"
+
+namespace tl {
+namespace {
+
+constexpr std::size_t kMaxAnswer = 64 * 1024;
+constexpr int kOk = 200;
+
+using SessionPtr = std::shared_ptr<http2::Session>;
+using StreamPtr = std::shared_ptr<http2::Stream>;
+
+asio::awaitable<void> run_session(SessionPtr session, bool* ended) {
+  [[maybe_unused]] const auto outcome = co_await session->run();
+  *ended = true;
+}
+
+asio::awaitable<Result<std::string>> receive(StreamPtr stream) {
+  const auto status = co_await stream->status();
+  if (!status) co_return status.error();
+  std::string answer;
+  std::vector<std::byte> piece(4096);
+  for (;;) {
+    const auto n = co_await stream->read_some(piece);
+    if (!n) co_return n.error();
+    if (*n == 0) break;
+    answer.append(reinterpret_cast<const char*>(piece.data()), *n);
+    if (answer.size() > kMaxAnswer)
+      co_return Error{ErrorCode::kFailure, "the monitor's answer is too long", ""};
+  }
+  if (*status != kOk) co_return Error{ErrorCode::kFailure, "the monitor refused the request", ""};
+  co_return answer;
+}
+
+asio::awaitable<void> receive_into(StreamPtr stream, std::optional<Result<std::string>>* answer) {
+  *answer = co_await receive(std::move(stream));
+}
+
+}  // namespace
+
+Result<std::string> ask_monitor(UniqueFd control, const std::string& method, const std::string& path,
+                                AfterAnswer after, std::chrono::milliseconds limit) {
+  asio::io_context context(1);
+  const auto session =
+      http2::Session::create(context.get_executor(), std::move(control), http2::Session::Role::kClient);
+  auto stream = session->request(method, path);
+  if (!stream) return stream.error();
+  (*stream)->finish();
+  std::optional<Result<std::string>> answer;
+  bool ended = false;
+  asio::co_spawn(context, receive_into(*stream, &answer), asio::detached);
+  asio::co_spawn(context, run_session(session, &ended), asio::detached);
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  while ((!answer || (after == AfterAnswer::kWaitForEnd && !ended)) && context.run_one_until(deadline) > 0) {
+  }
+  const bool complete = answer && (after == AfterAnswer::kReturn || ended);
+  session->close();
+  context.poll();
+  if (!complete) return Error{ErrorCode::kFailure, "the sandbox's monitor does not answer", ""};
+  return *std::move(answer);
+}
+
+}  // namespace tl

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/sandbox/exec_client.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+
+#include "common/async_event.hpp"
+#include "common/http2/session.hpp"
+#include "common/readiness.hpp"
+#include "runtime/guest/protocol/frame.hpp"
+
+// One io_context, one thread, three movers: our stdin to frames, our signal pipe to frames, frames to our
+// stdout and stderr. Nothing reads ahead: while our stdout is not writable no frame is read, the stream's
+// window closes, and the command inside stops writing.
+namespace tl {
+namespace {
+
+using guest::Frame;
+using guest::FrameKind;
+using StreamPtr = std::shared_ptr<http2::Stream>;
+
+constexpr int kSignalBase = 128;
+constexpr int kTimedOut = 124;
+constexpr int kNotExecutable = 126;
+constexpr int kNotFound = 127;
+
+Error lost() {
+  return Error{ErrorCode::kFailure, "the connection to the sandbox was lost while the command ran", ""};
+}
+
+// Where the command's output goes: writes whole buffers, waits without blocking the thread.
+class Output {
+ public:
+  static Result<Output> create(const asio::any_io_executor& executor, int fd) {
+    auto readiness = Readiness::create(executor, fd, Readiness::For::kWriting);
+    if (!readiness) return readiness.error();
+    struct stat info {};
+    const bool pipe = ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
+    // poll(2) calls a pipe writable when a page is free, so more than a page could block.
+    return Output(fd, *std::move(readiness), pipe ? kPipePage : std::numeric_limits<std::size_t>::max());
+  }
+
+  // False when nobody reads any more.
+  asio::awaitable<Result<bool>> write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      co_await readiness_.wait();
+      const ssize_t n = ::write(fd_, bytes.data(), std::min(bytes.size(), piece_));
+      if (n < 0 && errno == EPIPE) co_return false;
+      if (n < 0 && errno != EINTR && errno != EAGAIN) {
+        co_return errno_error(fd_ == STDOUT_FILENO ? "write to stdout" : "write to stderr");
+      }
+      if (n > 0) bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    co_return true;
+  }
+
+ private:
+  static constexpr std::size_t kPipePage = 4096;
+  Output(int fd, Readiness readiness, std::size_t piece)
+      : fd_(fd), readiness_(std::move(readiness)), piece_(piece) {}
+  int fd_;
+  Readiness readiness_;
+  std::size_t piece_;
+};
+
+// How far our stdin is ahead of the command. Were it sent as fast as it comes, a command that does not read
+// would close the stream's window, and a signal for it would be stuck behind the bytes.
+struct StdinCredit {
+  explicit StdinCredit(const asio::any_io_executor& executor) : changed(executor) {}
+  std::size_t ahead = 0;  // bytes sent and not yet taken, at most kStdinAhead
+  AsyncEvent changed;
+
+  void taken(std::size_t bytes) {
+    ahead -= std::min(bytes, ahead);
+    changed.notify_all();
+  }
+};
+
+asio::awaitable<void> forward_stdin(StreamPtr stream, std::shared_ptr<Readiness> readiness,
+                                    std::shared_ptr<StdinCredit> credit) {
+  std::vector<std::byte> buffer(guest::kMaxFramePayload);
+  for (;;) {
+    while (credit->ahead + buffer.size() > guest::kStdinAhead) {
+      if (stream->ended()) co_return;
+      co_await credit->changed.wait();
+    }
+    co_await readiness->wait();
+    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n <= 0) break;  // a stdin that cannot be read has no more to say
+    const auto frame =
+        guest::encode_frame(FrameKind::kStdin, std::span(buffer).first(static_cast<std::size_t>(n)));
+    credit->ahead += static_cast<std::size_t>(n);
+    const auto sent = co_await stream->write(frame);
+    if (!sent) co_return;
+  }
+  const auto end = guest::encode_frame(FrameKind::kStdinEnd, {});
+  [[maybe_unused]] const auto sent = co_await stream->write(end);
+}
+
+asio::awaitable<void> forward_signals(StreamPtr stream, std::shared_ptr<Readiness> readiness, int fd) {
+  for (;;) {
+    co_await readiness->wait();
+    std::byte number{};
+    const ssize_t n = ::read(fd, &number, 1);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n <= 0) co_return;
+    const auto frame = guest::encode_frame(FrameKind::kSignal, std::span(&number, 1));
+    const auto sent = co_await stream->write(frame);
+    if (!sent) co_return;
+  }
+}
+
+Result<ExecOutcome> outcome_of_exit(const Frame& frame) {
+  const auto exit = guest::decode<guest::ExecExit>(frame.payload);
+  if (!exit) return exit.error();
+  switch (exit->kind) {
+    case guest::ExecExit::Kind::kTimedOut:
+      return ExecOutcome{kTimedOut};
+    case guest::ExecExit::Kind::kSignaled:
+      return ExecOutcome{kSignalBase + exit->value};
+    case guest::ExecExit::Kind::kExited:
+      break;
+  }
+  return ExecOutcome{exit->value};
+}
+
+// 126 and 127 are the command's own fate, as a shell reports it, with the shell's sentence on stderr.
+Result<ExecOutcome> outcome_of_failure(const Frame& frame) {
+  using Kind = guest::ExecFailure::Kind;
+  const auto failure = guest::decode<guest::ExecFailure>(frame.payload);
+  if (!failure) return failure.error();
+  if (failure->kind == Kind::kNotFound) return ExecOutcome{kNotFound, failure->message};
+  if (failure->kind == Kind::kNotExecutable) return ExecOutcome{kNotExecutable, failure->message};
+  const bool malformed = failure->kind == Kind::kNoSuchUser || failure->kind == Kind::kNoSuchDirectory;
+  return Error{malformed ? ErrorCode::kOutOfRange : ErrorCode::kFailure, failure->message, ""};
+}
+
+asio::awaitable<Result<ExecOutcome>> receive(StreamPtr stream, std::shared_ptr<Output> out,
+                                             std::shared_ptr<Output> err,
+                                             std::shared_ptr<StdinCredit> credit) {
+  const auto status = co_await stream->status();
+  if (!status) co_return lost();
+  if (*status != 200) co_return Error{ErrorCode::kFailure, "the sandbox refused the command", ""};
+  guest::FrameReader reader(stream);
+  for (;;) {
+    const auto frame = co_await reader.next();
+    if (!frame) co_return lost();
+    if (frame->kind == FrameKind::kExit) co_return outcome_of_exit(*frame);
+    if (frame->kind == FrameKind::kFailed) co_return outcome_of_failure(*frame);
+    if (frame->kind == FrameKind::kStarted) continue;
+    if (frame->kind == FrameKind::kStdinTaken) {
+      const auto bytes = guest::decode_u32(frame->payload);
+      if (!bytes) co_return bytes.error();
+      credit->taken(*bytes);
+      continue;
+    }
+    const bool to_stdout = frame->kind == FrameKind::kStdout;
+    if (!to_stdout && frame->kind != FrameKind::kStderr) {
+      co_return Error{ErrorCode::kFailure, "the sandbox's agent sent a frame that makes no sense", ""};
+    }
+    const auto written = co_await (to_stdout ? out : err)->write(frame->payload);
+    if (!written) co_return written.error();
+    if (!*written) co_return ExecOutcome{kSignalBase + SIGPIPE};
+  }
+}
+
+asio::awaitable<void> converse(std::shared_ptr<http2::Session> session, StreamPtr stream,
+                               std::shared_ptr<Output> out, std::shared_ptr<Output> err,
+                               std::shared_ptr<StdinCredit> credit,
+                               std::optional<Result<ExecOutcome>>* outcome) {
+  *outcome = co_await receive(stream, out, err, credit);
+  credit->changed.notify_all();
+  // Dropping the connection hangs up a command that still runs.
+  session->close();
+}
+
+asio::awaitable<void> run_session(std::shared_ptr<http2::Session> session) {
+  [[maybe_unused]] const auto ended = co_await session->run();
+}
+
+}  // namespace
+
+Result<ExecOutcome> run_exec(UniqueFd control, const guest::ExecRequest& request,
+                             const ExecStreams& streams) {
+  const auto start = guest::encode(request);
+  if (start.size() > guest::kMaxStartPayload) {
+    return Error{ErrorCode::kOutOfRange, "the command's arguments and environment are too long", ""};
+  }
+  asio::io_context context(1);
+  const auto executor = context.get_executor();
+  auto out = Output::create(executor, STDOUT_FILENO);
+  if (!out) return out.error();
+  auto err = Output::create(executor, STDERR_FILENO);
+  if (!err) return err.error();
+
+  auto session = http2::Session::create(executor, std::move(control), http2::Session::Role::kClient);
+  auto stream = session->request("POST", guest::kExecPath);
+  if (!stream) return stream.error();
+  (*stream)->write_now(guest::encode_frame(FrameKind::kStart, start));
+
+  const auto credit = std::make_shared<StdinCredit>(executor);
+  if (streams.forward_stdin) {
+    auto readiness = Readiness::create(executor, STDIN_FILENO, Readiness::For::kReading);
+    if (!readiness) return readiness.error();
+    asio::co_spawn(executor,
+                   forward_stdin(*stream, std::make_shared<Readiness>(*std::move(readiness)), credit),
+                   asio::detached);
+  }
+  if (streams.signals >= 0) {
+    auto readiness = Readiness::create(executor, streams.signals, Readiness::For::kReading);
+    if (!readiness) return readiness.error();
+    asio::co_spawn(
+        executor,
+        forward_signals(*stream, std::make_shared<Readiness>(*std::move(readiness)), streams.signals),
+        asio::detached);
+  }
+  std::optional<Result<ExecOutcome>> outcome;
+  asio::co_spawn(executor, run_session(session), asio::detached);
+  asio::co_spawn(executor,
+                 converse(session, *stream, std::make_shared<Output>(*std::move(out)),
+                          std::make_shared<Output>(*std::move(err)), credit, &outcome),
+                 asio::detached);
+  while (!outcome && context.run_one() > 0) {
+  }
+  // Lets the closed session's coroutines end; those that still wait for stdin or a signal go with the
+  // context.
+  session->close();
+  context.poll();
+  if (!outcome) return lost();
+  return *std::move(outcome);
+}
+
+}  // namespace tl

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/sandbox/exec_request.hpp"
+
+#include "runtime/sandbox/limits.hpp"
+
+namespace tl {
+
+Result<guest::ExecRequest> exec_request(const ExecOptions& options, const storage::ImageStore& images,
+                                        const std::string& image_digest) {
+  if (options.command.empty() || options.command.front().empty()) {
+    return Error{ErrorCode::kOutOfRange, "there is no command to run", ""};
+  }
+  const auto image = images.find_digest(image_digest);
+  if (!image) return image.error();
+  guest::ExecRequest request;
+  request.argv = options.command;
+  for (const auto& variable : image->manifest.config.env) {
+    auto parsed = parse_env(variable);
+    if (!parsed) return parsed.error().within("environment of the image");
+    request.environment.push_back(*std::move(parsed));
+  }
+  request.environment.insert(request.environment.end(), options.environment.begin(),
+                             options.environment.end());
+  request.working_directory =
+      options.working_directory.empty() ? image->manifest.config.working_dir : options.working_directory;
+  request.user = options.user.empty() ? image->manifest.config.user : options.user;
+  request.stdin_stream = options.stdin_mode == StdinMode::kForward;
+  request.timeout = options.timeout;
+  return request;
+}
+
+}  // namespace tl

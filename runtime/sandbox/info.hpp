@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/registry/record.hpp"
+
+// What the runtime reports, as plain data.
+namespace tl {
+
+// What only the monitor of a live sandbox knows.
+struct LiveInfo {
+  std::uint64_t memory_used_bytes = 0;  // host memory that the machine really uses
+  std::uint64_t disk_used_bytes = 0;    // host space of the sandbox's own layers
+  unsigned layers = 0;                  // between the image and the device, the writable one included
+  std::optional<std::chrono::seconds> until_timeout;       // absent: no timeout
+  std::optional<std::chrono::seconds> until_idle_timeout;  // absent: no idle timeout
+};
+
+struct SandboxInfo {
+  registry::SandboxRecord record;  // with the status as it truly is: a dead monitor has been noticed
+  std::optional<LiveInfo> live;    // describe() of a running sandbox only
+};
+
+struct Created {
+  SandboxInfo sandbox;
+  std::vector<std::string> warnings;  // one sentence each, such as more CPUs than the host has
+};
+
+// A sandbox's document that could not be read. It has been set aside, the others are unharmed.
+struct DamagedRecord {
+  std::string path;    // where it is now
+  std::string reason;  // one sentence
+};
+
+struct SandboxList {
+  std::vector<SandboxInfo> sandboxes;  // newest first
+  std::size_t hidden_terminated = 0;   // terminated ones that the filter left out
+  std::vector<DamagedRecord> damaged;
+};
+
+struct ExecOutcome {
+  int exit_code = 0;  // 0–255, 128+n for signal n, 124 timed out, 126 not executable, 127 not found
+  // With 126 and 127: why the command did not start, one sentence for stderr. Else empty.
+  std::string failure = {};
+};
+
+struct ImageInfo {
+  std::string name;
+  std::string digest;  // "sha256:…"
+  std::uint64_t size_bytes = 0;
+  std::chrono::system_clock::time_point created_at;
+  std::string description;  // "Debian GNU/Linux 12 (bookworm)"; empty when unknown
+};
+
+// One thing that doctor looked at.
+struct HostCheck {
+  enum class Verdict { kOk, kWarning, kFailure };
+  std::string name;  // stable, lower case, words joined by hyphens: "kvm", "kernel", "disk-space"
+  Verdict verdict = Verdict::kOk;
+  std::string detail;  // what was found
+  std::string cure;    // what to do; empty when nothing is to be done
+};
+
+struct HostReport {
+  std::vector<HostCheck> checks;
+  bool usable = false;  // a sandbox can be created on this host now
+};
+
+}  // namespace tl

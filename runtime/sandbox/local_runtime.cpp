@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/sandbox/local_runtime.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/data_folders.hpp"
+#include "runtime/monitor/control.hpp"
+#include "runtime/sandbox/control_client.hpp"
+#include "runtime/sandbox/exec_client.hpp"
+#include "runtime/sandbox/exec_request.hpp"
+#include "runtime/sandbox/host_report.hpp"
+#include "runtime/sandbox/limits.hpp"
+#include "runtime/sandbox/stuck_monitor.hpp"
+#include "runtime/storage/image_store.hpp"
+
+namespace tl {
+namespace {
+
+using namespace std::chrono_literals;
+using registry::SandboxRecord;
+using registry::SandboxState;
+
+constexpr auto kAnswerLimit = 10s;
+// Ending a machine means giving back its memory and its disk.
+constexpr auto kEndLimit = 60s;
+
+Error not_live(const SandboxRecord& record) {
+  const std::string why = record.reason.empty() ? "" : fmt::format(" ({})", record.reason);
+  return Error{ErrorCode::kConflict,
+               fmt::format("sandbox {} is {}{}", record.name.value_or(record.sandbox_id),
+                           registry::state_name(record.status), why),
+               record.status == SandboxState::kTerminated ? "create another one with tl sbx create" : ""};
+}
+
+bool is_live(const SandboxRecord& record) {
+  return registry::needs_monitor(record.status);
+}
+
+registry::ListFilter to_registry(ListFilter filter) {
+  switch (filter) {
+    case ListFilter::kAll:
+      return registry::ListFilter::kAll;
+    case ListFilter::kRunning:
+      return registry::ListFilter::kRunning;
+    case ListFilter::kSuspended:
+      return registry::ListFilter::kSuspended;
+    case ListFilter::kNotTerminated:
+      break;
+  }
+  return registry::ListFilter::kNotTerminated;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Runtime>> Runtime::open(const RuntimeOptions& options) {
+  auto folder = registry::StateFolder::open(options.home);
+  if (!folder) return folder.error();
+  auto registry = registry::Registry::open(*std::move(folder));
+  if (!registry) return registry.error();
+  return std::unique_ptr<Runtime>(std::make_unique<LocalRuntime>(options, *std::move(registry)));
+}
+
+Result<SandboxList> LocalRuntime::list(ListFilter filter) {
+  auto listing = registry_.list(to_registry(filter));
+  if (!listing) return listing.error();
+  SandboxList list;
+  list.hidden_terminated = listing->hidden_terminated;
+  list.sandboxes.reserve(listing->records.size());
+  for (auto& record : listing->records) list.sandboxes.push_back({std::move(record), std::nullopt});
+  for (auto& problem : listing->problems) {
+    list.damaged.push_back({problem.path.string(), std::move(problem.reason)});
+  }
+  return list;
+}
+
+Result<SandboxInfo> LocalRuntime::describe(const std::string& sandbox) {
+  auto record = registry_.find(sandbox);
+  if (!record) return record.error();
+  SandboxInfo info{*std::move(record), std::nullopt};
+  if (info.record.status != SandboxState::kRunning) return info;
+  auto control = connect(info.record.sandbox_id);
+  if (!control) return info;
+  const auto answer =
+      ask_monitor(*std::move(control), "GET", monitor::kStatusPath, AfterAnswer::kReturn, kAnswerLimit);
+  if (!answer) return info;
+  const auto status = monitor::status_from_json(*answer);
+  if (!status) return info;
+  info.live = LiveInfo{status->memory_used_bytes, status->disk_used_bytes, status->layers, std::nullopt,
+                       std::nullopt};
+  if (status->timeout_left_secs) info.live->until_timeout = std::chrono::seconds(*status->timeout_left_secs);
+  return info;
+}
+
+Result<SandboxInfo> LocalRuntime::rename(const std::string& sandbox, const std::string& new_name) {
+  if (auto valid = check_name(new_name); !valid) return valid.error();
+  const auto id = registry_.resolve(sandbox);
+  if (!id) return id.error();
+  auto record = registry_.rename(*id, new_name);
+  if (!record) return record.error();
+  return SandboxInfo{*std::move(record), std::nullopt};
+}
+
+Result<UniqueFd> LocalRuntime::connect(const std::string& id) {
+  const auto work = registry_.open_work(id);
+  if (!work) return work.error();
+  return monitor::connect_control(work->get());
+}
+
+Error LocalRuntime::explain_loss(const std::string& id, const Error& loss) {
+  const auto record = registry_.read(id);
+  return record && !is_live(*record) ? not_live(*record) : loss;
+}
+
+Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOptions& options) {
+  const auto record = registry_.find(sandbox);
+  if (!record) return record.error();
+  if (!is_live(*record)) return not_live(*record);
+  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  if (!store) return store.error();
+  const auto request = exec_request(options, *store, record->image_digest);
+  if (!request) return request.error();
+  auto control = connect(record->sandbox_id);
+  if (!control) return explain_loss(record->sandbox_id, control.error());
+  auto outcome =
+      run_exec(*std::move(control), *request, {options.stdin_mode == StdinMode::kForward, options.signals});
+  if (!outcome) return explain_loss(record->sandbox_id, outcome.error());
+  return outcome;
+}
+
+Result<void> LocalRuntime::end_monitor(const std::string& id) {
+  const auto control = connect(id);
+  // A monitor that is gone, or going, needs no ending.
+  if (!control) return registry_.is_alive(id) ? Result<void>(control.error()) : Result<void>();
+  auto own = duplicate(*control);
+  if (!own) return own.error();
+  const auto answer =
+      ask_monitor(*std::move(own), "POST", monitor::kTerminatePath, AfterAnswer::kWaitForEnd, kEndLimit);
+  if (answer || !registry_.is_alive(id)) return {};
+  return kill_stuck_monitor(*control, id);
+}
+
+Result<SandboxInfo> LocalRuntime::terminate(const std::string& sandbox) {
+  auto record = registry_.find(sandbox);
+  if (!record) return record.error();
+  const std::string id = record->sandbox_id;
+  if (is_live(*record)) {
+    if (auto ended = end_monitor(id); !ended) return ended.error();
+  }
+  companions_.erase(id);
+  record = registry_.terminate(id, "terminated");
+  if (!record) return record.error();
+  return SandboxInfo{*std::move(record), std::nullopt};
+}
+
+Result<std::vector<ImageInfo>> LocalRuntime::images() {
+  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  if (!store) return store.error();
+  const auto listed = store->list();
+  if (!listed) return listed.error();
+  std::vector<ImageInfo> images;
+  for (const auto& image : listed->images) {
+    const storage::ImageManifest& manifest = image.manifest;
+    images.push_back(
+        {image.name, manifest.digest, manifest.size_bytes, manifest.created_at, manifest.source});
+  }
+  return images;
+}
+
+Result<HostReport> LocalRuntime::doctor() {
+  return examine_host(registry_.folder());
+}
+
+}  // namespace tl

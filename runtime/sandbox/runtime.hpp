@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.hpp"
+#include "runtime/sandbox/info.hpp"
+#include "runtime/sandbox/spec.hpp"
+
+namespace tl {
+
+// The sandboxes of one state folder: what the command line, and any other caller in this process, works with.
+// An interface, so that callers can be tested without a machine.
+//
+// Calls block until done and are made from one thread. Other processes may work on the same state folder at
+// the same time. Wherever a sandbox is meant, `sandbox` is its ID or its name (kNotFound when there is none).
+// Nothing is printed, except that exec() moves the command's bytes; signal handlers are the caller's, and
+// SIGPIPE is expected to be ignored.
+class Runtime {
+ public:
+  using Progress = std::function<void(std::string_view)>;  // a few words each, such as "starting the machine"
+
+  // Finds the state folder and makes it when missing (mode 0700). Cheap: neither lists nor probes anything.
+  static Result<std::unique_ptr<Runtime>> open(const RuntimeOptions& options);
+
+  virtual ~Runtime() = default;
+
+  // Starts a sandbox; with CreateWait::kReady returns when it takes commands. When it fails or is given up,
+  // and when the caller dies before it returns, nothing is left behind. kOutOfRange, kConflict for a name in
+  // use, kNotFound for an image, kHostLacks. `progress` may be empty.
+  virtual Result<Created> create(const CreateRequest& request, const Progress& progress) = 0;
+
+  virtual Result<SandboxList> list(ListFilter filter) = 0;
+  virtual Result<SandboxInfo> describe(const std::string& sandbox) = 0;
+
+  // Gives a live sandbox another name, or an ephemeral one its first. kConflict when the name is in use or
+  // the sandbox is terminated; kOutOfRange for a malformed name.
+  virtual Result<SandboxInfo> rename(const std::string& sandbox, const std::string& new_name) = 0;
+
+  // Runs a command and moves the descriptors 0 (when asked for), 1 and 2 of this process. When nobody reads 1
+  // or 2 any more (EPIPE) the command is hung up and the outcome is 128+SIGPIPE. An error means that the
+  // command's fate is unknown or that it never started for a reason that is not the command's (126 and 127
+  // are outcomes).
+  virtual Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) = 0;
+
+  // Ends a live sandbox and frees its space; success when it was terminated before.
+  virtual Result<SandboxInfo> terminate(const std::string& sandbox) = 0;
+
+  virtual Result<std::vector<ImageInfo>> images() = 0;
+
+  // Looks at the host; may start a short-lived probe guest. An error means that looking failed; what is
+  // missing on the host is in the report.
+  virtual Result<HostReport> doctor() = 0;
+
+ protected:
+  Runtime() = default;
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+};
+
+}  // namespace tl

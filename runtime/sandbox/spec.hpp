@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+// What callers ask of the runtime, as plain data. Nothing here is checked before the call that takes it;
+// ranges are given for the reader and enforced there (kOutOfRange).
+namespace tl {
+
+struct RuntimeOptions {
+  std::string
+      home;  // state folder; empty: $TL_HOME, $XDG_STATE_HOME/tl, ~/.local/state/tl, the first that is set
+  bool debug = false;  // monitors started by this runtime log every step
+};
+
+enum class AcceleratorChoice { kAuto, kKvm, kTcg };
+enum class CreateWait { kReady, kNoWait };
+
+// Who a sandbox outlives: nobody, or the Runtime that created it, so that not even kill -9 leaves it behind.
+enum class SandboxLifetime { kOwn, kCreators };
+
+struct CreateRequest {
+  std::optional<std::string> name;         // absent: ephemeral
+  double cpus = 1.0;                       // 0 < cpus ≤ 64
+  std::optional<std::uint32_t> memory_mb;  // 1024–8192 for each core, rounded up; absent: 1024 for each
+  std::optional<std::uint32_t> disk_mb;    // 10240–102400; absent: 10240
+  std::uint64_t timeout_secs = 0;          // 0: none
+  std::uint64_t idle_timeout_secs = 0;     // 0: none
+  std::string image = "default";
+  std::vector<std::string> entrypoint;
+  AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
+  CreateWait wait = CreateWait::kReady;
+  SandboxLifetime lifetime = SandboxLifetime::kOwn;
+  // Readable when the caller has been asked to stop (see ExecOptions::signals); any byte gives the start up.
+  // -1: cannot be given up.
+  int signals = -1;
+};
+
+enum class StdinMode { kNone, kForward };
+
+struct ExecOptions {
+  std::vector<std::string> command;  // at least one word; no shell is involved
+  // In this order, later wins; on top of the image's.
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::string working_directory;  // empty: the image's
+  std::string user;               // NAME, UID or UID:GID; empty: the image's
+  StdinMode stdin_mode = StdinMode::kNone;
+  std::optional<std::chrono::milliseconds> timeout;
+  // The reading end of a pipe on which the caller passes on the signals it receives, one byte each, the
+  // signal's number; they go to the command's process group. The runtime itself installs no handlers. -1:
+  // none.
+  int signals = -1;
+};
+
+enum class ListFilter { kNotTerminated, kAll, kRunning, kSuspended };
+
+}  // namespace tl

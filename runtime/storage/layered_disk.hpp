@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/block_device.hpp"
+#include "common/result.hpp"
+#include "runtime/storage/cluster_map_format.hpp"
+#include "runtime/storage/disk_file.hpp"
+#include "runtime/storage/disk_folder.hpp"
+#include "runtime/storage/disk_layer.hpp"
+#include "runtime/storage/disk_manifest.hpp"
+
+namespace tl::storage {
+
+// The image under a disk: a raw file, never written, shorter than the device or as long.
+struct DiskBase {
+  std::filesystem::path path;
+  std::string digest;  // names the contents; a disk is never opened on top of another
+};
+
+struct DiskSpec {
+  DiskBase base;
+  std::uint64_t device_bytes = 0;  // a multiple of 4096, at most kMaxDeviceBytes
+  std::uint64_t quota_bytes = 0;   // what the delta and all frozen layers together may hold
+};
+
+// What can be said about a disk from its folder, whether somebody uses it or not.
+struct DiskInfo {
+  std::string base_digest;
+  std::uint64_t device_bytes = 0;
+  std::uint64_t quota_bytes = 0;
+  std::uint64_t used_bytes = 0;  // on the host, without the image
+  unsigned layers = 0;           // the writable one included
+};
+
+// A guest's disk: an image that many share, frozen layers, and one writable delta on top, copy-on-write in
+// clusters of 4 KiB (FORMAT.md). A write beyond the quota or the host's space is refused with kHostLacks and
+// changes nothing that was flushed; the disk goes on, and takes writes again when space has come back.
+// Requests of any size and number of clusters cost one system call for each contiguous run. The folder is
+// locked while the object lives: one process, one object.
+//
+// One thread at a time, except where said. Destroying it does not flush.
+class LayeredDisk final : public BlockDevice {
+ public:
+  // Makes the folder unless it exists (its parent does), and in it an empty disk. kConflict when there is a
+  // disk already; kOutOfRange for sizes. What an error leaves behind is no disk: open() says so, and create()
+  // may be tried again.
+  static Result<std::unique_ptr<LayeredDisk>> create(const std::filesystem::path& dir, const DiskSpec& spec);
+  // Refuses whatever is damaged, half-made, or made for another base; kConflict when the disk is in use.
+  // Removes files that no longer belong to the disk.
+  static Result<std::unique_ptr<LayeredDisk>> open(const std::filesystem::path& dir, const DiskBase& base);
+
+  // The same on any folder.
+  static Result<std::unique_ptr<LayeredDisk>> create(std::unique_ptr<DiskFolder> folder,
+                                                     const DiskSpec& spec);
+  static Result<std::unique_ptr<LayeredDisk>> open(std::unique_ptr<DiskFolder> folder, const DiskBase& base);
+
+  static Result<DiskInfo> describe(const std::filesystem::path& dir);
+
+  [[nodiscard]] std::uint64_t size_bytes() const override { return manifest_.device_bytes; }
+  Result<void> read(std::uint64_t offset, std::span<std::byte> into) override;
+  Result<void> write(std::uint64_t offset, std::span<const std::byte> from) override;
+  Result<void> write_zeroes(std::uint64_t offset, std::uint64_t length) override;
+  Result<void> discard(std::uint64_t offset, std::uint64_t length) override;
+  Result<void> flush() override;
+
+  // Flushes, makes the delta a frozen layer and puts an empty delta on top: no data is copied. Returns the id
+  // of the frozen layer, whose files (DiskLayer::data_name, map_name) never change again. After an error the
+  // disk is as it was.
+  Result<std::string> freeze();
+
+  // What counts against the quota. Any thread.
+  [[nodiscard]] std::uint64_t held_bytes() const { return held_clusters_.load() * kClusterBytes; }
+
+ private:
+  // Where a run of clusters is to be read: in `layer`, else in the base, else nowhere, which means zeroes.
+  struct Source {
+    DiskLayer* layer = nullptr;
+    bool in_base = false;
+    std::uint64_t clusters = 0;
+    [[nodiscard]] bool is_zero() const { return layer == nullptr && !in_base; }
+  };
+
+  LayeredDisk(std::unique_ptr<DiskFolder> folder, std::unique_ptr<DiskFile> base, DiskManifest manifest,
+              std::vector<std::unique_ptr<DiskLayer>> layers);
+
+  DiskLayer& delta() { return *layers_.back(); }
+  Result<Source> locate(std::size_t layer_count, std::uint64_t first, std::uint64_t limit);
+  Result<void> read_base(std::uint64_t offset, std::span<std::byte> into);
+  Result<bool> is_present(std::uint64_t cluster);
+  Result<void> write_range(std::uint64_t offset, std::span<const iovec> pieces, std::uint64_t first,
+                           std::uint64_t count);
+  Result<void> write_once(std::uint64_t offset, std::span<const iovec> pieces, std::uint64_t first,
+                          std::uint64_t count);
+  Result<void> zero_part(std::uint64_t offset, std::uint64_t length);
+  Result<void> zero_clusters(std::uint64_t first, std::uint64_t count);
+  [[nodiscard]] std::uint64_t count_held() const;
+  void check_range(std::uint64_t offset, std::uint64_t length) const;
+
+  std::unique_ptr<DiskFolder> folder_;
+  std::unique_ptr<DiskFile> base_;
+  DiskManifest manifest_;
+  std::vector<std::unique_ptr<DiskLayer>> layers_;  // bottom first; the last is the delta
+  std::atomic<std::uint64_t> held_clusters_ = 0;
+};
+
+}  // namespace tl::storage

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `./dev bench` prints: tl beside plain QEMU, measured in turn on the same machine in the same run.
+
+TL names the tl to measure (default: the release build of this tree)."""
+
+import argparse
+import datetime
+import functools
+import json
+import os
+import pathlib
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+if "TL" in os.environ:
+    os.environ.setdefault("TL_E2E_TL", os.environ["TL"])
+
+from measure import Samples  # noqa: E402
+from plain_qemu import PlainQemu  # noqa: E402
+from rows import ROWS  # noqa: E402
+from support import records  # noqa: E402
+from support.tl import Tl  # noqa: E402
+
+
+class Bench:
+    """What the rows share, made when the first of them asks for it."""
+
+    def __init__(self, stream_bytes):
+        self.tl = Tl()
+        self.variables = self.tl.variables
+        self.stream_bytes = stream_bytes
+        self._folder = tempfile.TemporaryDirectory(prefix="tl-bench-")
+        self._homes = []
+
+    def close(self):
+        for tl in [*self._homes, self.tl]:
+            tl.close()
+        self._folder.cleanup()
+
+    @functools.cached_property
+    def sandbox(self):
+        """A running one, with the loop program in it."""
+        sandbox = self.tl.create("bench")
+        program = pathlib.Path(self._folder.name, "spawn_loop")
+        subprocess.run(["gcc", "-O2", "-static", "-o", program, HERE / "spawn_loop.c"], check=True)
+        words = ("--user", "root", "-i", "--", "sh", "-c", "cat > /tmp/spawn_loop; chmod +x /tmp/spawn_loop")
+        self.tl.ok("exec", sandbox, *words, stdin=program.read_bytes())
+        return sandbox
+
+    @functools.cached_property
+    def monitor(self):
+        assert self.sandbox
+        (monitor,) = self.tl.monitors()
+        return monitor
+
+    @functools.cached_property
+    def plain(self):
+        assert self.sandbox
+        (emulator,) = self.tl.emulators()
+        return PlainQemu(self._folder.name, emulator, self.stream_bytes)
+
+    def exec_words(self, *command):
+        return [self.tl.binary, "sbx", "exec", self.sandbox, "--user", "root", "--", *command]
+
+    def inside(self, *command):
+        return self.tl.ok("exec", self.sandbox, "--user", "root", "--", *command).text
+
+    @functools.cached_property
+    def crowded_home(self):
+        """A state folder with ten thousand records."""
+        tl = Tl()
+        self._homes.append(tl)
+        first = tl.create("--no-wait")
+        tl.ok("terminate", first)
+        tl.wait_for_silence()
+        records.multiply(tl.home, first, 9_999)
+        return tl.home
+
+
+def measure(row, rounds):
+    """The samples of both sides, taken in turn after one round that does not count."""
+    row.prepare()
+    row.measure()
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(row.measure())
+        value = row.reference()
+        if value is not None:
+            theirs.append(value)
+    return Samples(ours), Samples(theirs)
+
+
+def show(row, ours, theirs):
+    figure = row.figure(ours.median, theirs.median if theirs else None)
+    verdict = row.within(figure)
+    report = {
+        "row": row.name,
+        "title": row.title,
+        "unit": row.unit,
+        "ours": ours.report(),
+        "reference": theirs.report() if theirs else None,
+        "figure": figure,
+        "bound": row.bound,
+        "pass": verdict,
+    }
+    compared = ""
+    if theirs:
+        ratio = ours.median / theirs.median
+        compared = f"{theirs.median:9.2f} {theirs.low:9.2f} {theirs.p90:9.2f} {ratio:7.2f}"
+    said = {True: "PASS", False: "FAIL", None: "-"}[verdict]
+    print(
+        f"{row.title:<46} {row.unit:<5} {ours.median:9.2f} {ours.low:9.2f} {ours.p90:9.2f} "
+        f"{compared:<37} {figure:9.2f} {row.bound or 'stated':<10} {said}",
+        flush=True,
+    )
+    return report
+
+
+def facts(bench):
+    model = "unknown"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    qemu = subprocess.run(["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "tl": bench.tl.ok("tl", "--version").text,
+        "qemu": qemu.stdout.splitlines()[0],
+        "kernel": platform.release(),
+        "processor": model,
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = [row.name for row in ROWS]
+    parser.add_argument("--rows", help=f"only these, with commas between: {','.join(names)}")
+    parser.add_argument("--rounds", type=int, default=10, help="how often each side is measured (default 10)")
+    parser.add_argument("--stream-mib", type=int, default=1024, help="length of the output row's stream")
+    parser.add_argument("--json", metavar="FILE", help="write the report to FILE")
+    chosen = parser.parse_args()
+    wanted = chosen.rows.split(",") if chosen.rows else names
+    unknown = set(wanted) - set(names)
+    if unknown or chosen.rounds < 1:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}" if unknown else "at least one round")
+    return chosen, [row for row in ROWS if row.name in wanted]
+
+
+def main():
+    chosen, rows = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("broken off"))  # so that what follows is cleaned up
+    bench = Bench(chosen.stream_mib << 20)
+    try:
+        report = {"host": facts(bench), "rounds": chosen.rounds, "rows": []}
+        for name, value in report["host"].items():
+            print(f"{name + ':':<11}{value}")
+        if report["host"]["load"] > 0.5:
+            print("note: the machine is not idle; figures are higher than they should be", file=sys.stderr)
+        print(f"\n{'':<46} {'':<5} {'tl':>9} {'':>9} {'':>9} {'plain QEMU':>10}")
+        head = f"{'median':>9} {'min':>9} {'p90':>9}"
+        print(f"{'row':<46} {'unit':<5} {head} {head} {'ratio':>7} {'figure':>9} {'bound':<10}")
+        for row in rows:
+            row = row(bench)
+            report["rows"].append(show(row, *measure(row, chosen.rounds)))
+    finally:
+        bench.close()
+    if chosen.json:
+        pathlib.Path(chosen.json).write_text(json.dumps(report, indent=2) + "\n")
+    sys.exit(1 if any(row["pass"] is False for row in report["rows"]) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the table: what is measured, beside what, and the bound."""
+
+import os
+import shutil
+import statistics
+import time
+
+from measure import Spawned, cpu_seconds
+
+
+class Row:
+    """measure() and reference() are called in turn, once a round; each gives one value in the row's unit."""
+
+    name = ""
+    title = ""
+    unit = "ms"
+    bound = None  # in words; None: the figure is only stated
+
+    def __init__(self, bench):
+        self.bench = bench
+
+    def prepare(self):
+        pass
+
+    def measure(self):
+        raise NotImplementedError
+
+    def reference(self):
+        """None: there is nothing of plain QEMU's to compare with."""
+
+    def figure(self, ours, theirs):
+        """What the bound is about, from the medians."""
+        return ours
+
+    def within(self, figure):
+        return None
+
+
+class Create(Row):
+    name = "create"
+    title = "create (cold) | plain QEMU to its init"
+    bound = "<= 1.25 x"
+
+    def measure(self):
+        began = time.perf_counter()
+        sandbox = self.bench.tl.create()
+        seconds = time.perf_counter() - began
+        self.bench.tl.ok("terminate", sandbox)
+        return seconds * 1e3
+
+    def reference(self):
+        return self.bench.plain.seconds_to_init() * 1e3
+
+    def figure(self, ours, theirs):
+        return ours / theirs
+
+    def within(self, figure):
+        return figure <= 1.25
+
+
+class Exec(Row):
+    name = "exec"
+    title = "exec true | fork+exec+wait inside"
+    bound = "<= +12 ms"
+
+    def measure(self):
+        words = self.bench.exec_words("/bin/true")
+        return statistics.median(Spawned(words, self.bench.variables).seconds for _ in range(5)) * 1e3
+
+    def reference(self):
+        return float(self.bench.inside("/tmp/spawn_loop", "30", "/bin/true")) / 1e3
+
+    def figure(self, ours, theirs):
+        return ours - theirs
+
+    def within(self, figure):
+        return figure <= 12
+
+
+class ExecHost(Row):
+    name = "exec-host"
+    title = "exec true, CPU time of tl and monitor"
+    bound = "<= 3 ms"
+    batch = 5
+
+    def measure(self):
+        words = self.bench.exec_words("/bin/true")
+        before = cpu_seconds(self.bench.monitor.pid)
+        clients = sum(Spawned(words, self.bench.variables).cpu_seconds for _ in range(self.batch))
+        return (clients + cpu_seconds(self.bench.monitor.pid) - before) / self.batch * 1e3
+
+    def within(self, figure):
+        return figure <= 3
+
+
+class Version(Row):
+    name = "version"
+    title = "tl --version | qemu-system-x86_64 --version"
+    bound = "< 10 ms"
+
+    def measure(self):
+        return Spawned([self.bench.tl.binary, "--version"], self.bench.variables).seconds * 1e3
+
+    def reference(self):
+        return Spawned([shutil.which("qemu-system-x86_64"), "--version"], self.bench.variables).seconds * 1e3
+
+    def within(self, figure):
+        return figure < 10
+
+
+class List(Row):
+    name = "ls"
+    title = "ls with 10,000 records"
+    bound = "< 100 ms"
+    flags = ()
+
+    def prepare(self):
+        self.variables = {**self.bench.variables, "TL_HOME": str(self.bench.crowded_home)}
+
+    def measure(self):
+        return Spawned([self.bench.tl.binary, "sbx", "ls", *self.flags], self.variables).seconds * 1e3
+
+    def within(self, figure):
+        return figure < 100
+
+
+class ListAll(List):
+    name = "ls-all"
+    title = "ls --all with 10,000 records, all shown"
+    flags = ("--all",)
+
+
+class Output(Row):
+    name = "output"
+    title = "exec output | bare virtserialport and socat"
+    unit = "MB/s"
+
+    def measure(self):
+        length = self.bench.stream_bytes
+        began = time.perf_counter()
+        client = self.bench.tl.start(*self.bench.exec_words("head", "-c", str(length), "/dev/zero")[2:])
+        left = length
+        while piece := os.read(client.stdout.fileno(), 1 << 20):
+            left -= len(piece)
+        outcome = self.bench.tl.finish(client)
+        if outcome.code != 0 or left != 0:
+            raise RuntimeError(f"{left} bytes are missing: {outcome}")
+        return length / (time.perf_counter() - began) / 1e6
+
+    def reference(self):
+        return self.bench.stream_bytes / self.bench.plain.stream_seconds() / 1e6
+
+    def figure(self, ours, theirs):
+        return ours / theirs
+
+
+class Memory(Row):
+    name = "memory"
+    title = "resident memory of the idle monitor"
+    unit = "MiB"
+    bound = "<= 8 MiB"
+
+    def measure(self):
+        self.bench.inside("true")
+        time.sleep(0.5)
+        return self.bench.monitor.resident_kib() / 1024
+
+    def within(self, figure):
+        return figure <= 8
+
+
+ROWS = (Create, Exec, ExecHost, Version, List, ListAll, Output, Memory)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+# The guest's /init as a whole ELF file, header and all, so that the test needs no second compiler run.
+        .section .rodata
+        .intel_syntax noprefix
+        .globl  tl_test_init, tl_test_init_end, tl_test_init_command
+        .set    BASE, 0x400000
+tl_test_init:
+        .byte   0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0
+        .short  2, 62                   # ET_EXEC, EM_X86_64
+        .long   1
+        .quad   BASE + (start - tl_test_init)
+        .quad   headers - tl_test_init, 0
+        .long   0
+        .short  64, 56, 1, 0, 0, 0
+headers:
+        .long   1, 7                    # PT_LOAD, RWX
+        .quad   0, BASE, BASE, tl_test_init_end - tl_test_init, 0x20000, 0x1000
+
+start:
+        mov     eax, 1                  # write
+        mov     edi, 1
+        lea     rsi, [rip + text]
+        mov     edx, text_end - text
+        syscall
+        mov     al, [rip + tl_test_init_command]
+        cmp     al, 'p'
+        je      power_off
+        cmp     al, 'r'
+        je      restart
+        cmp     al, 'e'
+        je      echo
+sleep:  mov     eax, 34                 # pause
+        syscall
+        jmp     sleep
+
+power_off:
+        mov     edx, 0x4321fedc
+        jmp     reboot
+restart:
+        mov     edx, 0x01234567
+reboot: mov     eax, 169
+        mov     edi, 0xfee1dead
+        mov     esi, 672274793
+        syscall
+        jmp     sleep
+
+echo:   mov     eax, 165                # mount devtmpfs on /dev
+        lea     rdi, [rip + devtmpfs]
+        lea     rsi, [rip + dev]
+        lea     rdx, [rip + devtmpfs]
+        xor     r10d, r10d
+        xor     r8d, r8d
+        syscall
+        mov     eax, 2                  # open
+        lea     rdi, [rip + port]
+        mov     esi, 2
+        xor     edx, edx
+        syscall
+        mov     r12, rax
+        test    rax, rax
+        js      sleep
+3:      xor     eax, eax                # read
+        mov     rdi, r12
+        mov     esi, BASE + 0x10000
+        mov     edx, 4096
+        syscall
+        test    rax, rax
+        jle     3b
+        mov     rbx, rax
+        mov     esi, BASE + 0x10000
+4:      mov     eax, 1                  # write
+        mov     rdi, r12
+        mov     rdx, rbx
+        syscall
+        test    rax, rax
+        jle     sleep
+        add     rsi, rax
+        sub     rbx, rax
+        jnz     4b
+        jmp     3b
+
+text:   .ascii  "TL-TEST-INIT\n"
+text_end:
+devtmpfs:
+        .asciz  "devtmpfs"
+dev:    .asciz  "/dev"
+port:   .asciz  "/dev/vport0p1"
+tl_test_init_command:
+        .byte   's'
+tl_test_init_end:
+        .section .note.GNU-stack,"",@progbits
