@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/guest_memory.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace tl {
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+
+Result<std::byte*> map(std::uint64_t bytes) {
+  // Not reserved: the host may promise more memory than it has, as it does to every process.
+  void* const mapped =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) {
+    const Error error = errno_error("map the guest's memory");
+    return Error{ErrorCode::kHostLacks, error.message, "a sandbox with less --memory may fit"};
+  }
+  ::madvise(mapped, bytes, MADV_DONTDUMP);
+  return static_cast<std::byte*>(mapped);
+}
+
+}  // namespace
+
+Result<GuestMemory> GuestMemory::create(std::uint64_t bytes) {
+  TL_CHECK(bytes > 0 && bytes % kPage == 0);
+  GuestMemory memory;
+  const std::uint64_t low = std::min(bytes, kHoleStart);
+  for (const auto& [start, length] : {std::pair{std::uint64_t{0}, low}, std::pair{kHoleEnd, bytes - low}}) {
+    if (length == 0) continue;
+    const auto host = map(length);
+    if (!host) return host.error();
+    memory.regions_.push_back({GuestAddr{start}, length, *host});
+  }
+  return memory;
+}
+
+GuestMemory::GuestMemory(GuestMemory&& other) noexcept : regions_(std::exchange(other.regions_, {})) {}
+
+GuestMemory::~GuestMemory() {
+  for (const Region& region : regions_) ::munmap(region.host, region.bytes);
+}
+
+std::uint64_t GuestMemory::size_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const Region& region : regions_) bytes += region.bytes;
+  return bytes;
+}
+
+std::optional<std::span<std::byte>> GuestMemory::at(GuestAddr start, std::uint64_t bytes) const {
+  if (bytes == 0) return std::nullopt;
+  for (const Region& region : regions_) {
+    if (start < region.start) continue;
+    const std::uint64_t offset = start.value - region.start.value;
+    if (offset >= region.bytes || bytes > region.bytes - offset) continue;
+    return std::span(region.host + offset, bytes);
+  }
+  return std::nullopt;
+}
+
+bool GuestMemory::read(GuestAddr from, std::span<std::byte> into) const {
+  const auto there = at(from, into.size());
+  if (there) std::memcpy(into.data(), there->data(), into.size());
+  return there.has_value();
+}
+
+bool GuestMemory::write(GuestAddr to, std::span<const std::byte> from) const {
+  const auto there = at(to, from.size());
+  if (there) std::memcpy(there->data(), from.data(), from.size());
+  return there.has_value();
+}
+
+bool GuestMemory::release(GuestAddr start, std::uint64_t bytes) const {
+  if (start.value % kPage != 0 || bytes % kPage != 0) return false;
+  const auto there = at(start, bytes);
+  return there && ::madvise(there->data(), there->size(), MADV_DONTNEED) == 0;
+}
+
+}  // namespace tl
