@@ -34,7 +34,9 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
   auto spec = machine_spec(plan);
   if (!spec) return spec.error();
 
-  const storage::DiskSpec disk{plan.image, kDeviceBytes, plan.record.resources.disk_mb * kMiB};
+  storage::DiskSpec disk{plan.image, kDeviceBytes, plan.record.resources.disk_mb * kMiB};
+  // An ephemeral sandbox's disk does not outlive its machine, and so not the host either.
+  disk.durability = plan.record.name ? Durability::kSynced : Durability::kLazy;
   auto made = storage::LayeredDisk::create(plan.work_folder / registry::layout::kDisk, disk);
   if (!made) return made.error().within("make the disk");
   assembly->disk_ = *std::move(made);

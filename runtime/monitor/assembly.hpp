@@ -37,6 +37,8 @@ class Assembly {
   [[nodiscard]] const machine::ConsoleMonitor& console() const { return *console_; }
   // Our end of the agent link; once.
   [[nodiscard]] UniqueFd take_agent_link() { return std::move(agent_link_); }
+  // The sandbox is kept from now on (LayeredDisk::start_syncing).
+  void start_syncing() { disk_->start_syncing(); }
   [[nodiscard]] std::uint64_t disk_used_bytes() const { return disk_->held_bytes(); }
 
  private:

@@ -81,8 +81,6 @@ Result<UniqueFd> listen_control(int work_dir_fd) {
   // instant.
   if (::fchmod(fd->get(), 0600) != 0) return errno_error("restrict the control socket");
   const auto address = address_in(work_dir_fd);
-  // bind(2) gives the socket's file the mode of the descriptor.
-  if (::fchmod(fd->get(), 0600) != 0) return errno_error("close the control socket to others");
   if (::bind(fd->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
     return errno_error("bind the control socket");
   }

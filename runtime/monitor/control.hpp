@@ -16,7 +16,10 @@ namespace tl::monitor {
 
 inline constexpr const char* kControlSocket = "control.sock";
 inline constexpr int kControlBacklog = 128;
-inline constexpr const char* kStatusPath = "/v1/monitor/status";        // GET → LiveStatus
+inline constexpr const char* kStatusPath = "/v1/monitor/status";  // GET → LiveStatus
+// POST; from the answer on the disk waits for the host's at every flush of the guest's, as a named sandbox's
+// must. What it flushed before is for the caller to sync (storage::LayeredDisk::sync_files).
+inline constexpr const char* kStartSyncingPath = "/v1/monitor/start-syncing";
 inline constexpr const char* kTerminatePath = "/v1/monitor/terminate";  // POST; answered before the end
 
 struct LiveStatus {

@@ -269,6 +269,8 @@ void Monitor::serve(StreamPtr stream) {
     stream->respond(kOk);
     stream->finish();
     end("terminated");
+  } else if (path == kStartSyncingPath) {
+    asio::co_spawn(context_, start_syncing(std::move(stream)), asio::detached);
   } else {
     asio::co_spawn(context_, pass_to_agent(std::move(stream)), asio::detached);
   }
@@ -284,6 +286,14 @@ asio::awaitable<void> Monitor::report_status(StreamPtr stream) {
   stream->respond(kOk);
   [[maybe_unused]] const auto sent =
       co_await stream->write(std::as_bytes(std::span(text.data(), text.size())));
+  stream->finish();
+}
+
+asio::awaitable<void> Monitor::start_syncing(StreamPtr stream) {
+  while (!ready_ && !end_) co_await changed_.wait();
+  if (end_) co_return refuse(*stream);
+  assembly_->start_syncing();
+  stream->respond(kOk);
   stream->finish();
 }
 

@@ -69,6 +69,7 @@ class Monitor {
   void serve(StreamPtr stream);
   asio::awaitable<void> pass_to_agent(StreamPtr stream);
   asio::awaitable<void> report_status(StreamPtr stream);
+  asio::awaitable<void> start_syncing(StreamPtr stream);
 
   asio::io_context& context_;
   Options options_;

@@ -14,6 +14,7 @@
 #include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/stuck_monitor.hpp"
 #include "runtime/storage/image_store.hpp"
+#include "runtime/storage/layered_disk.hpp"
 
 namespace tl {
 namespace {
@@ -23,8 +24,10 @@ using registry::SandboxRecord;
 using registry::SandboxState;
 
 constexpr auto kAnswerLimit = 10s;
+// For one that is still booting its machine.
+constexpr auto kStartLimit = 180s;
 // Ending a machine means giving back its memory and its disk.
-constexpr auto kEndLimit = 60s;
+constexpr auto kEndLimit = 20s;
 
 Error not_live(const SandboxRecord& record) {
   const std::string why = record.reason.empty() ? "" : fmt::format(" ({})", record.reason);
@@ -93,11 +96,26 @@ Result<SandboxInfo> LocalRuntime::describe(const std::string& sandbox) {
   return info;
 }
 
+// A sandbox without a name is forgotten when its host loses power, and its disk waits for nothing (Assembly).
+// One with a name is kept, so its disk must be on the host's before it has the name.
+Result<void> LocalRuntime::keep_disk(const SandboxRecord& record) {
+  auto control = connect(record.sandbox_id);
+  if (!control) return explain_loss(record.sandbox_id, control.error());
+  const auto limit = record.status == SandboxState::kRunning ? kAnswerLimit : kStartLimit;
+  const auto answer =
+      ask_monitor(*std::move(control), "POST", monitor::kStartSyncingPath, AfterAnswer::kReturn, limit);
+  if (!answer) return explain_loss(record.sandbox_id, answer.error());
+  return storage::LayeredDisk::sync_files(registry_.work_path(record.sandbox_id) / registry::layout::kDisk);
+}
+
 Result<SandboxInfo> LocalRuntime::rename(const std::string& sandbox, const std::string& new_name) {
   if (auto valid = check_name(new_name); !valid) return valid.error();
-  const auto id = registry_.resolve(sandbox);
-  if (!id) return id.error();
-  auto record = registry_.rename(*id, new_name);
+  auto record = registry_.find(sandbox);
+  if (!record) return record.error();
+  if (!record->name && is_live(*record)) {
+    if (auto kept = keep_disk(*record); !kept) return kept.error();
+  }
+  record = registry_.rename(record->sandbox_id, new_name);
   if (!record) return record.error();
   return SandboxInfo{*std::move(record), std::nullopt};
 }

@@ -33,6 +33,8 @@ class LocalRuntime final : public Runtime {
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
+  // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
+  Result<void> keep_disk(const registry::SandboxRecord& record);
   // Returns when no monitor of the sandbox is left.
   Result<void> end_monitor(const std::string& id);
   // Why a sandbox that was there a moment ago no longer answers.

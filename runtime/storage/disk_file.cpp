@@ -16,7 +16,8 @@ namespace {
 
 class HostFile final : public DiskFile {
  public:
-  HostFile(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  HostFile(UniqueFd fd, std::string name, std::shared_ptr<const SyncSwitch> syncs)
+      : fd_(std::move(fd)), name_(std::move(name)), syncs_(std::move(syncs)) {}
 
   Result<void> read(std::uint64_t offset, std::span<std::byte> into) override {
     auto done = pread_exact(fd_.get(), into, offset);
@@ -35,6 +36,7 @@ class HostFile final : public DiskFile {
   }
 
   Result<void> sync() override {
+    if (syncs_ && !syncs_->is_on()) return {};
     if (::fdatasync(fd_.get()) != 0) return errno_error(name_ + ": fdatasync");
     return {};
   }
@@ -67,6 +69,7 @@ class HostFile final : public DiskFile {
 
   UniqueFd fd_;
   std::string name_;
+  std::shared_ptr<const SyncSwitch> syncs_;
 };
 
 Result<void> HostFile::write(std::uint64_t offset, std::span<const iovec> pieces) {
@@ -93,8 +96,9 @@ Result<void> HostFile::write(std::uint64_t offset, std::span<const iovec> pieces
 
 }  // namespace
 
-std::unique_ptr<DiskFile> make_host_file(UniqueFd fd, std::string name) {
-  return std::make_unique<HostFile>(std::move(fd), std::move(name));
+std::unique_ptr<DiskFile> make_host_file(UniqueFd fd, std::string name,
+                                         std::shared_ptr<const SyncSwitch> syncs) {
+  return std::make_unique<HostFile>(std::move(fd), std::move(name), std::move(syncs));
 }
 
 }  // namespace tl::storage

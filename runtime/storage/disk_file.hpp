@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -52,7 +53,20 @@ class DiskFile {
   DiskFile& operator=(const DiskFile&) = delete;
 };
 
-// The real thing. `name` is for error messages.
-std::unique_ptr<DiskFile> make_host_file(UniqueFd fd, std::string name);
+// Whether the files of one disk wait for the host's disk: while it says no, their sync() does nothing, and a
+// power failure may undo or mix up what they hold (a killed process undoes nothing). Any thread.
+class SyncSwitch {
+ public:
+  explicit SyncSwitch(bool on) : on_(on) {}
+  void turn_on() { on_ = true; }
+  [[nodiscard]] bool is_on() const { return on_; }
+
+ private:
+  std::atomic<bool> on_;
+};
+
+// The real thing. `name` is for error messages. Without a switch it always syncs.
+std::unique_ptr<DiskFile> make_host_file(UniqueFd fd, std::string name,
+                                         std::shared_ptr<const SyncSwitch> syncs = nullptr);
 
 }  // namespace tl::storage

@@ -18,7 +18,8 @@ namespace {
 
 class HostFolder final : public DiskFolder {
  public:
-  HostFolder(UniqueFd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  HostFolder(UniqueFd fd, std::filesystem::path path, std::shared_ptr<const SyncSwitch> syncs)
+      : fd_(std::move(fd)), path_(std::move(path)), syncs_(std::move(syncs)) {}
 
   Result<std::unique_ptr<DiskFile>> create_file(const std::string& name, std::uint64_t bytes) override {
     auto fd = open_at(fd_.get(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
@@ -28,7 +29,7 @@ class HostFolder final : public DiskFolder {
       ::unlinkat(fd_.get(), name.c_str(), 0);
       return error;
     }
-    return make_host_file(std::move(*fd), name);
+    return make_host_file(std::move(*fd), name, syncs_);
   }
 
   Result<std::unique_ptr<DiskFile>> open_file(const std::string& name, FileAccess access) override {
@@ -39,7 +40,7 @@ class HostFolder final : public DiskFolder {
     struct stat status {};
     if (::fstat(fd->get(), &status) != 0) return errno_error("stat " + name);
     if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kFailure, name + ": not a regular file", ""};
-    return make_host_file(std::move(*fd), name);
+    return make_host_file(std::move(*fd), name, syncs_);
   }
 
   Result<void> remove_file(const std::string& name) override {
@@ -68,6 +69,7 @@ class HostFolder final : public DiskFolder {
   }
 
   Result<void> replace_document(const std::string& name, std::string_view text) override {
+    if (syncs_ && !syncs_->is_on()) return replace_file(fd_.get(), name, text, Durability::kLazy);
     if (::fsync(fd_.get()) != 0) return errno_error("fsync " + path_.string());
     return replace_file(fd_.get(), name, text);
   }
@@ -75,6 +77,7 @@ class HostFolder final : public DiskFolder {
  private:
   UniqueFd fd_;
   std::filesystem::path path_;
+  std::shared_ptr<const SyncSwitch> syncs_;
 };
 
 }  // namespace
@@ -82,10 +85,11 @@ class HostFolder final : public DiskFolder {
 Result<std::unique_ptr<DiskFolder>> open_host_folder_unlocked(const std::filesystem::path& path) {
   auto fd = open_at(AT_FDCWD, path.string(), O_RDONLY | O_DIRECTORY);
   if (!fd) return fd.error();
-  return std::unique_ptr<DiskFolder>(std::make_unique<HostFolder>(std::move(*fd), path));
+  return std::unique_ptr<DiskFolder>(std::make_unique<HostFolder>(std::move(*fd), path, nullptr));
 }
 
-Result<std::unique_ptr<DiskFolder>> open_host_folder(const std::filesystem::path& path) {
+Result<std::unique_ptr<DiskFolder>> open_host_folder(const std::filesystem::path& path,
+                                                     std::shared_ptr<const SyncSwitch> syncs) {
   auto fd = open_at(AT_FDCWD, path.string(), O_RDONLY | O_DIRECTORY);
   if (!fd) return fd.error();
   if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
@@ -93,7 +97,7 @@ Result<std::unique_ptr<DiskFolder>> open_host_folder(const std::filesystem::path
       return Error{ErrorCode::kConflict, path.string() + " is in use by another process", ""};
     return errno_error("lock " + path.string());
   }
-  return std::unique_ptr<DiskFolder>(std::make_unique<HostFolder>(std::move(*fd), path));
+  return std::unique_ptr<DiskFolder>(std::make_unique<HostFolder>(std::move(*fd), path, std::move(syncs)));
 }
 
 }  // namespace tl::storage

@@ -38,8 +38,9 @@ class DiskFolder {
 };
 
 // The real thing. Locked while it lives, so that no two processes use one disk: kConflict when somebody else
-// does.
-Result<std::unique_ptr<DiskFolder>> open_host_folder(const std::filesystem::path& path);
+// does. The switch, where there is one, is that of all files that it opens and of its documents.
+Result<std::unique_ptr<DiskFolder>> open_host_folder(const std::filesystem::path& path,
+                                                     std::shared_ptr<const SyncSwitch> syncs = nullptr);
 
 // Without the lock: for looking at the documents of a disk that may be in use.
 Result<std::unique_ptr<DiskFolder>> open_host_folder_unlocked(const std::filesystem::path& path);

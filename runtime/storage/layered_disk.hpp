@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/atomic_file.hpp"
 #include "common/block_device.hpp"
 #include "common/result.hpp"
 #include "runtime/storage/cluster_map_format.hpp"
@@ -28,6 +29,9 @@ struct DiskSpec {
   DiskBase base;
   std::uint64_t device_bytes = 0;  // a multiple of 4096, at most kMaxDeviceBytes
   std::uint64_t quota_bytes = 0;   // what the delta and all frozen layers together may hold
+  // kLazy: for a disk that a power failure of the host ends anyway. Nothing waits for the host's disk then,
+  // flush() included, until start_syncing().
+  Durability durability = Durability::kSynced;
 };
 
 // What can be said about a disk from its folder, whether somebody uses it or not.
@@ -62,6 +66,8 @@ class LayeredDisk final : public BlockDevice {
   static Result<std::unique_ptr<LayeredDisk>> open(std::unique_ptr<DiskFolder> folder, const DiskBase& base);
 
   static Result<DiskInfo> describe(const std::filesystem::path& dir);
+  // Makes durable what was flushed in the disk of the folder, which may be in use, also by another process.
+  static Result<void> sync_files(const std::filesystem::path& dir);
 
   [[nodiscard]] std::uint64_t size_bytes() const override { return manifest_.device_bytes; }
   Result<void> read(std::uint64_t offset, std::span<std::byte> into) override;
@@ -74,6 +80,9 @@ class LayeredDisk final : public BlockDevice {
   // of the frozen layer, whose files (DiskLayer::data_name, map_name) never change again. After an error the
   // disk is as it was.
   Result<std::string> freeze();
+
+  // A kLazy disk is kSynced from now on. What was flushed before is durable after sync_files(). Any thread.
+  void start_syncing() { syncs_->turn_on(); }
 
   // What counts against the quota. Any thread.
   [[nodiscard]] std::uint64_t held_bytes() const { return held_clusters_.load() * kClusterBytes; }
@@ -107,6 +116,7 @@ class LayeredDisk final : public BlockDevice {
   std::unique_ptr<DiskFile> base_;
   DiskManifest manifest_;
   std::vector<std::unique_ptr<DiskLayer>> layers_;  // bottom first; the last is the delta
+  std::shared_ptr<SyncSwitch> syncs_ = std::make_shared<SyncSwitch>(true);
   std::atomic<std::uint64_t> held_clusters_ = 0;
 };
 

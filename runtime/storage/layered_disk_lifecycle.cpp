@@ -2,6 +2,7 @@
 // How a LayeredDisk is made, opened, frozen and described; reading and writing are in layered_disk.cpp.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -63,10 +64,12 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(const std::filesystem::
                                                          const DiskSpec& spec) {
   const std::string doing = "create disk " + dir.string();
   if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(doing);
-  auto folder = open_host_folder(dir);
+  const auto syncs = std::make_shared<SyncSwitch>(spec.durability == Durability::kSynced);
+  auto folder = open_host_folder(dir, syncs);
   if (!folder) return folder.error().within(doing);
   auto disk = create(std::move(*folder), spec);
   if (!disk) return disk.error().within(doing);
+  (*disk)->syncs_ = syncs;
   return disk;
 }
 
@@ -157,6 +160,28 @@ Result<std::string> LayeredDisk::freeze() {
   layers_.push_back(std::make_unique<DiskLayer>(std::move(*fresh)));
   manifest_ = std::move(manifest);
   return frozen;
+}
+
+Result<void> LayeredDisk::sync_files(const std::filesystem::path& dir) {
+  const std::string doing = "sync disk " + dir.string();
+  auto folder = open_host_folder_unlocked(dir);
+  if (!folder) return folder.error().within(doing);
+  auto manifest = read_manifest(**folder);
+  if (!manifest) return half_made(manifest.error()).within(doing);
+  // In this order: a map must not say of data that it is there before it is, nor the manifest of a layer.
+  std::vector<std::string> names;
+  for (const std::string& id : manifest->layers) names.push_back(DiskLayer::data_name(id));
+  for (const std::string& id : manifest->layers) names.push_back(DiskLayer::map_name(id));
+  names.emplace_back(DiskManifest::kFileName);
+  for (const std::string& name : names) {
+    auto file = (*folder)->open_file(name, FileAccess::kRead);
+    if (!file) return file.error().within(doing);
+    if (auto synced = (*file)->sync(); !synced) return synced.error().within(doing);
+  }
+  const auto entries = open_at(AT_FDCWD, dir.string(), O_RDONLY | O_DIRECTORY);
+  if (!entries) return entries.error().within(doing);
+  if (::fsync(entries->get()) != 0) return errno_error(doing);
+  return {};
 }
 
 Result<DiskInfo> LayeredDisk::describe(const std::filesystem::path& dir) {

@@ -81,11 +81,12 @@ asio::awaitable<bool> Link::echo(Handshake handshake) {
   co_return true;
 }
 
-asio::awaitable<void> Link::run() {
+asio::awaitable<void> Link::run(bool& greeted) {
   for (;;) {
     const Handshake handshake = co_await hunt();
     const bool there = co_await echo(handshake);
     if (!there) continue;
+    greeted = true;
     auto port = duplicate(port_);
     if (!port) {
       log_.info("link: {}", port.error().message);

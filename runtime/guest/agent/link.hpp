@@ -24,8 +24,8 @@ class Link {
   static Result<Link> create(const asio::any_io_executor& executor, UniqueFd port,
                              http2::Session::Acceptor acceptor, Log log);
 
-  // Never returns unless its descriptors fail.
-  asio::awaitable<void> run();
+  // Never returns unless its descriptors fail. `greeted` becomes true when the first handshake is answered.
+  asio::awaitable<void> run(bool& greeted);
 
  private:
   Link(const asio::any_io_executor& executor, UniqueFd port, UniqueFd changes,

@@ -3,6 +3,7 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <string_view>
@@ -29,8 +30,11 @@
 namespace tl::guest {
 namespace {
 
+// A host that says nothing gets its machine mounted all the same.
+constexpr std::chrono::seconds kGreetingPatience(5);
+
 // The driver announces the port from a work queue, perhaps after us.
-asio::awaitable<void> serve_port(asio::any_io_executor executor, Service* service, Log log) {
+asio::awaitable<void> serve_port(asio::any_io_executor executor, Service* service, bool* greeted, Log log) {
   asio::steady_timer pause(executor);
   auto port = open_agent_port();
   for (int tries = 0; !port; ++tries) {
@@ -47,7 +51,7 @@ asio::awaitable<void> serve_port(asio::any_io_executor executor, Service* servic
     log.info("link: {}", link.error().message);
     co_return;
   }
-  co_await link->run();
+  co_await link->run(*greeted);
 }
 
 template <typename Worker>
@@ -79,11 +83,13 @@ void run() {
     return boot_error.empty() ? configure_guest(configuration) : ConfigureReport{boot_error};
   };
   Service service(context, {configure, read_metrics}, log);
-  asio::co_spawn(io, serve_port(io.get_executor(), &service, log), asio::detached);
+  bool greeted = false;
+  asio::co_spawn(io, serve_port(io.get_executor(), &service, &greeted, log), asio::detached);
 
-  // The host's handshake is answered in between, so that its first requests are on their way while the disk
-  // is mounted.
-  io.poll();
+  // The host's first requests are on their way while the disk is mounted.
+  const auto patience = std::chrono::steady_clock::now() + kGreetingPatience;
+  while (!greeted && io.run_one_until(patience) > 0) {
+  }
   const auto entered = enter_root_disk();
   if (!entered) boot_error = entered.error().message;
   io.poll();

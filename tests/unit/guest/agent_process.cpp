@@ -42,7 +42,8 @@ namespace {
   auto link = Link::create(
       io.get_executor(), std::move(port),
       [&service](std::shared_ptr<http2::Stream> stream) { service.accept(std::move(stream)); }, log);
-  asio::co_spawn(io, link->run(), asio::detached);
+  bool greeted = false;
+  asio::co_spawn(io, link->run(greeted), asio::detached);
   io.run();
   ::_exit(3);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/storage/layered_disk.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "tests/support/catch.hpp"
@@ -261,6 +263,49 @@ TEST_CASE("opening a disk removes what a broken freeze left behind and nothing e
   CHECK(disk_files(f.dir, ".data").size() == 1);
   CHECK(!std::filesystem::exists(f.dir / ".manifest.json.abcdefgh.tmp"));
   CHECK(std::filesystem::exists(f.dir / "somebody-elses"));
+}
+
+TEST_CASE("a lazy disk is like any other to whoever opens it next") {
+  Fixture f;
+  f.dir = f.temp.path() / "lazy";
+  DiskSpec spec = f.spec();
+  spec.durability = Durability::kLazy;
+  f.disk = must(LayeredDisk::create(f.dir, spec));
+  const Bytes data = pattern(8 * kKiB, 7);
+  write_at(*f.disk, 4 * kKiB, data);
+  must(f.disk->flush());
+  SECTION("left as it is") {}
+  SECTION("kept from now on") {
+    f.disk->start_syncing();
+    must(LayeredDisk::sync_files(f.dir));  // while it is in use
+    write_at(*f.disk, 64 * kKiB, data);
+    must(f.disk->flush());
+  }
+  f.reopen();
+  CHECK(read_at(*f.disk, 4 * kKiB, data.size()) == data);
+}
+
+TEST_CASE("files wait for the host's disk only while their switch is on") {
+  // A pipe cannot be synced: that an attempt was made shows in its error.
+  const auto pipe_end = [] {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    ::close(ends[1]);
+    return UniqueFd(ends[0]);
+  };
+  const auto syncs = std::make_shared<SyncSwitch>(false);
+  const auto file = make_host_file(pipe_end(), "lazy", syncs);
+  CHECK(file->sync());
+  syncs->turn_on();
+  CHECK_FALSE(file->sync());
+  CHECK_FALSE(make_host_file(pipe_end(), "always")->sync());
+}
+
+TEST_CASE("files that are not all there are not synced in silence") {
+  Fixture f;
+  std::filesystem::remove(disk_files(f.dir, ".map").front());
+  CHECK_FALSE(LayeredDisk::sync_files(f.dir));
+  CHECK_FALSE(LayeredDisk::sync_files(f.temp.path() / "nothing"));
 }
 
 }  // namespace tl::storage::test
