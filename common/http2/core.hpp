@@ -27,9 +27,13 @@ class ByteQueue {
   void append(std::span<const std::byte> bytes);
   // Moves at most into.size() bytes out; returns how many.
   std::size_t take(std::span<std::byte> into);
+  // Moves `count` bytes, which are there, to the end of `into`.
+  void move_to(std::vector<std::byte>& into, std::size_t count);
   void clear();
 
  private:
+  void drop(std::size_t count);
+
   std::vector<std::byte> bytes_;
   std::size_t begin_ = 0;
 };
@@ -73,6 +77,7 @@ struct Session::Impl {
   nghttp2_session* h2 = nullptr;
   std::map<std::int32_t, std::shared_ptr<Stream::Core>> streams;
   AsyncEvent wake_writer;
+  std::vector<std::byte> to_send;
   bool closed = false;
   Result<void> outcome;
 
@@ -81,8 +86,8 @@ struct Session::Impl {
   void wake() { wake_writer.notify_all(); }
   // Ends the connection and every stream; the first outcome stays.
   void end(Result<void> why);
-  // Lets nghttp2 take what there is to send, at most about one write's worth.
-  Result<std::vector<std::byte>> gather();
+  // Puts what there is to send into `to_send`, at most about one write's worth.
+  Result<void> gather();
   // Hands received bytes to nghttp2.
   Result<void> take(std::span<const std::byte> bytes);
 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/http2/session.hpp"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -8,10 +11,8 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
-#include <asio/error.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
-#include <asio/write.hpp>
 
 #include "common/http2/core.hpp"
 
@@ -28,6 +29,9 @@ constexpr std::size_t kChunk = 64 * 1024;
 constexpr std::int32_t kConnectionWindow = 1 << 30;
 constexpr std::uint32_t kMaxStreams = 2048;
 constexpr std::size_t kMaxFieldBytes = 4096;
+// Longer frames than HTTP/2's default of 16 KiB: the peer may be an emulated processor, which pays for each.
+constexpr std::uint32_t kFrameBytes = 64 * 1024;
+constexpr std::size_t kFrameHeadBytes = 9;
 
 Session::Impl& impl_of(void* user_data) {
   return *static_cast<Session::Impl*>(user_data);
@@ -41,17 +45,34 @@ Error violation() {
   return Error{ErrorCode::kFailure, "http2: the peer violated the protocol", ""};
 }
 
-ssize_t read_body(nghttp2_session*, std::int32_t id, std::uint8_t* buffer, std::size_t length,
-                  std::uint32_t* flags, nghttp2_data_source*, void* user_data) {
+ssize_t read_body(nghttp2_session*, std::int32_t id, std::uint8_t*, std::size_t length, std::uint32_t* flags,
+                  nghttp2_data_source*, void* user_data) {
   const auto core = impl_of(user_data).find(id);
   if (!core) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  const std::size_t n = core->outgoing.take(std::as_writable_bytes(std::span(buffer, length)));
+  const std::size_t n = std::min(length, core->outgoing.size());
+  const bool last = core->we_finished && n == core->outgoing.size();
+  if (n == 0 && !last) return NGHTTP2_ERR_DEFERRED;
+  if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (n > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;  // send_body takes the bytes
+  return static_cast<ssize_t>(n);
+}
+
+// Takes what read_body promised, straight into what is about to be written.
+int send_body(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* head, std::size_t length,
+              nghttp2_data_source*, void* user_data) {
+  Session::Impl& impl = impl_of(user_data);
+  const auto core = impl.find(frame->hd.stream_id);
+  if (!core || core->outgoing.size() < length) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  const auto* const begin = reinterpret_cast<const std::byte*>(head);
+  impl.to_send.insert(impl.to_send.end(), begin, begin + kFrameHeadBytes);
+  core->outgoing.move_to(impl.to_send, length);
   if (core->outgoing.size() <= kWriteQueue) core->writable.notify_all();
-  if (core->we_finished && core->outgoing.empty()) {
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return static_cast<ssize_t>(n);
-  }
-  return n == 0 ? static_cast<ssize_t>(NGHTTP2_ERR_DEFERRED) : static_cast<ssize_t>(n);
+  return 0;
+}
+
+ssize_t frame_length(nghttp2_session*, std::uint8_t, std::int32_t, std::int32_t session_window,
+                     std::int32_t stream_window, std::uint32_t peer_limit, void*) {
+  return std::min<std::int64_t>({session_window, stream_window, peer_limit, kFrameBytes});
 }
 
 int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
@@ -135,6 +156,8 @@ nghttp2_session* make_session(Session::Role role, Session::Impl* impl) {
   nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, send_body);
+  nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, frame_length);
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
   nghttp2_option_set_no_auto_window_update(options, 1);
@@ -148,23 +171,57 @@ nghttp2_session* make_session(Session::Role role, Session::Impl* impl) {
   TL_CHECK(made == 0);
   const nghttp2_settings_entry settings[] = {{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
                                              {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxStreams},
+                                             {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kFrameBytes},
                                              {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
   // A server must not send ENABLE_PUSH other than 0, and need not send it at all.
-  const std::size_t count = role == Session::Role::kServer ? 2 : 3;
+  const std::size_t count = role == Session::Role::kServer ? 3 : 4;
   TL_CHECK(nghttp2_submit_settings(h2, NGHTTP2_FLAG_NONE, settings, count) == 0);
   TL_CHECK(nghttp2_session_set_local_window_size(h2, NGHTTP2_FLAG_NONE, 0, kConnectionWindow) == 0);
   return h2;
 }
 
+// Not asio's own reading and writing: those take a short read or write for a sign that there is no more, and
+// wait for the next change. A virtio port gives one buffer at a time and takes 32 KiB, and the change may
+// have been before. A wait looks at the descriptor first.
+asio::awaitable<void> wait_for(asio::posix::stream_descriptor& descriptor,
+                               asio::posix::stream_descriptor::wait_type what) {
+  asio::error_code ignored;  // the next call tells
+  co_await descriptor.async_wait(what, asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+asio::awaitable<Result<std::size_t>> receive(asio::posix::stream_descriptor& descriptor,
+                                             std::span<std::byte> into) {
+  for (;;) {
+    const ssize_t n = ::read(descriptor.native_handle(), into.data(), into.size());
+    if (n > 0) co_return static_cast<std::size_t>(n);
+    if (n == 0) co_return Error{ErrorCode::kFailure, "the peer closed the connection", ""};
+    if (errno != EAGAIN && errno != EINTR) co_return errno_error("receive");
+    if (errno == EAGAIN) co_await wait_for(descriptor, asio::posix::stream_descriptor::wait_read);
+  }
+}
+
+asio::awaitable<Result<void>> send(asio::posix::stream_descriptor& descriptor,
+                                   std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor.native_handle(), bytes.data(), bytes.size());
+    if (n >= 0) {
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (errno != EAGAIN && errno != EINTR) co_return errno_error("send");
+    if (errno == EAGAIN) co_await wait_for(descriptor, asio::posix::stream_descriptor::wait_write);
+  }
+  co_return Result<void>();
+}
+
 // Holds the session: it ends by itself once the connection has ended.
 asio::awaitable<void> write_loop([[maybe_unused]] std::shared_ptr<Session> keep, Session::Impl* impl) {
   while (!impl->closed) {
-    auto bytes = impl->gather();
-    if (!bytes) {
-      impl->end(bytes.error());
+    if (auto gathered = impl->gather(); !gathered) {
+      impl->end(gathered.error());
       break;
     }
-    if (bytes->empty()) {
+    if (impl->to_send.empty()) {
       // The GOAWAY that answers a violation is out; waiting for the peer to say more would be waiting for
       // ever.
       if (nghttp2_session_want_read(impl->h2) == 0) {
@@ -174,10 +231,8 @@ asio::awaitable<void> write_loop([[maybe_unused]] std::shared_ptr<Session> keep,
       co_await impl->wake_writer.wait();
       continue;
     }
-    asio::error_code failed;
-    co_await asio::async_write(impl->descriptor, asio::buffer(bytes->data(), bytes->size()),
-                               asio::redirect_error(asio::use_awaitable, failed));
-    if (failed) impl->end(Error{ErrorCode::kFailure, "send: " + failed.message(), ""});
+    const auto sent = co_await send(impl->descriptor, impl->to_send);
+    if (!sent) impl->end(sent.error());
   }
 }
 
@@ -226,17 +281,20 @@ void Session::Impl::end(Result<void> why) {
   wake();
 }
 
-Result<std::vector<std::byte>> Session::Impl::gather() {
-  std::vector<std::byte> bytes;
-  while (bytes.size() < kChunk) {
+Result<void> Session::Impl::gather() {
+  to_send.clear();
+  while (to_send.size() < kChunk) {
+    const std::size_t before = to_send.size();
     const std::uint8_t* data = nullptr;
     const ssize_t n = nghttp2_session_mem_send(h2, &data);
     if (n < 0) return nghttp2_failure(static_cast<int>(n));
-    if (n == 0) break;
     const auto* begin = reinterpret_cast<const std::byte*>(data);
-    bytes.insert(bytes.end(), begin, begin + n);
+    to_send.insert(to_send.end(), begin, begin + n);
+    if (to_send.size() == before) break;  // send_body adds to it, too
   }
-  return bytes;
+  // Idle connections are many, and most say little.
+  if (to_send.empty() && to_send.capacity() > kFrameHeadBytes + kMaxFieldBytes) to_send = {};
+  return {};
 }
 
 Result<void> Session::Impl::take(std::span<const std::byte> bytes) {
@@ -267,18 +325,13 @@ asio::awaitable<Result<void>> Session::run() {
   asio::co_spawn(impl->executor, write_loop(keep, impl), asio::detached);
   std::vector<std::byte> buffer(kChunk);
   while (!impl->closed) {
-    asio::error_code failed;
-    const std::size_t n = co_await impl->descriptor.async_read_some(
-        asio::buffer(buffer.data(), buffer.size()), asio::redirect_error(asio::use_awaitable, failed));
+    const auto received = co_await receive(impl->descriptor, buffer);
     if (impl->closed) break;
-    if (failed) {
-      impl->end(Error{
-          ErrorCode::kFailure,
-          failed == asio::error::eof ? "the peer closed the connection" : "receive: " + failed.message(),
-          ""});
+    if (!received) {
+      impl->end(received.error());
       break;
     }
-    const auto taken = impl->take(std::span(buffer.data(), n));
+    const auto taken = impl->take(std::span(buffer.data(), *received));
     if (!taken) impl->end(taken.error());
     impl->wake();
   }

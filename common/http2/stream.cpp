@@ -20,9 +20,20 @@ std::size_t ByteQueue::take(std::span<std::byte> into) {
   const std::size_t n = std::min(into.size(), size());
   if (n == 0) return 0;
   std::memcpy(into.data(), bytes_.data() + begin_, n);
-  begin_ += n;
-  if (begin_ == bytes_.size()) clear();
+  drop(n);
   return n;
+}
+
+void ByteQueue::move_to(std::vector<std::byte>& into, std::size_t count) {
+  TL_CHECK(count <= size());
+  const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(begin_);
+  into.insert(into.end(), from, from + static_cast<std::ptrdiff_t>(count));
+  drop(count);
+}
+
+void ByteQueue::drop(std::size_t count) {
+  begin_ += count;
+  if (begin_ == bytes_.size()) clear();
 }
 
 void ByteQueue::clear() {

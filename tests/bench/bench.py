@@ -115,7 +115,7 @@ def show(row, ours, theirs):
         compared = f"{theirs.median:9.2f} {theirs.low:9.2f} {theirs.p90:9.2f} {ratio:7.2f}"
     said = {True: "PASS", False: "FAIL", None: "-"}[verdict]
     print(
-        f"{row.title:<46} {row.unit:<5} {ours.median:9.2f} {ours.low:9.2f} {ours.p90:9.2f} "
+        f"{row.title:<48} {row.unit:<5} {ours.median:9.2f} {ours.low:9.2f} {ours.p90:9.2f} "
         f"{compared:<37} {figure:9.2f} {row.bound or 'stated':<10} {said}",
         flush=True,
     )
@@ -165,9 +165,9 @@ def main():
             print(f"{name + ':':<11}{value}")
         if report["host"]["load"] > 0.5:
             print("note: the machine is not idle; figures are higher than they should be", file=sys.stderr)
-        print(f"\n{'':<46} {'':<5} {'tl':>9} {'':>9} {'':>9} {'plain QEMU':>10}")
+        print(f"\n{'':<48} {'':<5} {'tl':>9} {'':>9} {'':>9} {'plain QEMU':>10}")
         head = f"{'median':>9} {'min':>9} {'p90':>9}"
-        print(f"{'row':<46} {'unit':<5} {head} {head} {'ratio':>7} {'figure':>9} {'bound':<10}")
+        print(f"{'row':<48} {'unit':<5} {head} {head} {'ratio':>7} {'figure':>9} {'bound':<10}")
         for row in rows:
             row = row(bench)
             report["rows"].append(show(row, *measure(row, chosen.rounds)))

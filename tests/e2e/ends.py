@@ -85,11 +85,22 @@ class Ends(cases.GuestCase):
         self.tl.create("keeper")
         for monitor in self.tl.monitors():
             monitor.kill()
-        self.assertEqual(self.tl.status("keeper"), "suspended")
+        self.tl.wait_for_status("keeper", "suspended")
         self.assertRegex(self.tl.describe("keeper")["reason"], "memory lost")
         self.tl.wait_for_silence()
         self.assertOutcome(self.tl.exec("keeper", "true"), 125)
         self.tl.ok("terminate", "keeper")
+
+    def test_one_that_was_named_while_it_ran_is_kept_like_one_born_with_a_name(self):
+        box = self.tl.create()
+        self.tl.shell(box, "echo kept > /workspace/file; sync")
+        self.tl.ok("name", box, "late-keeper")
+        for monitor in self.tl.monitors():
+            monitor.kill()
+        self.tl.wait_for_status("late-keeper", "suspended")
+        self.assertGreater(self.tl.space_used(), 0)
+        self.tl.wait_for_silence()
+        self.tl.ok("terminate", "late-keeper")
 
     def test_the_monitor_is_asked_to_stop_and_ends_in_order(self):
         box = self.tl.create()

@@ -73,6 +73,16 @@ class Output(cases.SandboxCase):
         outcome = self.tl.finish(client, b"yes\n")
         self.assertEqual((outcome.code, outcome.text), (0, "got yes"))
 
+    def test_a_long_output_never_stands_still(self):
+        # It once did, every few hundred megabytes: the agent missed that the window had been opened again.
+        length = 400_000_000
+        client = self.start("exec", self.box, "--", "head", "-c", str(length), "/dev/zero")
+        left = length
+        while piece := os.read(client.stdout.fileno(), 1 << 20):
+            left -= len(piece)
+            self.assertFalse(piece.strip(b"\0"))
+        self.assertEqual((client.wait(60), left), (0, 0))
+
     def test_a_reader_that_stops_early_ends_the_command(self):
         client = self.start("exec", self.box, "--", "sh", "-c", "echo $$; exec yes early-reader")
         pid = int(client.stdout.readline())

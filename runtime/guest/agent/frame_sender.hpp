@@ -33,7 +33,8 @@ class FrameSender {
   // copied before anything waits.
   asio::awaitable<bool> send_in_turn(FrameKind kind, std::span<const std::byte> payload) {
     if (finished_) co_return false;
-    const auto sent = co_await stream_->write(encode_frame(kind, payload));
+    stream_->write_now(encode_frame_head(kind, payload.size()));
+    const auto sent = co_await stream_->write(payload);
     co_return sent.has_value();
   }
 

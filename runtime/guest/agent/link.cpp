@@ -26,11 +26,16 @@ Result<Link> Link::create(const asio::any_io_executor& executor, UniqueFd port,
                           http2::Session::Acceptor acceptor, Log log) {
   UniqueFd changes(::epoll_create1(EPOLL_CLOEXEC));
   if (!changes) return errno_error("epoll_create1");
+  Link link(executor, std::move(port), std::move(changes), std::move(acceptor), log);
+  if (auto watched = link.watch(EPOLL_CTL_ADD); !watched) return watched.error();
+  return link;
+}
+
+Result<void> Link::watch(int operation) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLET;
-  if (::epoll_ctl(changes.get(), EPOLL_CTL_ADD, port.get(), &event) != 0)
-    return errno_error("watch the agent port");
-  return Link(executor, std::move(port), std::move(changes), std::move(acceptor), log);
+  if (::epoll_ctl(changes_.native_handle(), operation, port_.get(), &event) == 0) return {};
+  return errno_error("watch the agent port");
 }
 
 // A change that came before the call and after the last one counts: look at the port only after taking it.
@@ -94,7 +99,11 @@ asio::awaitable<void> Link::run(bool& greeted) {
     }
     const auto session =
         http2::Session::create(executor_, std::move(*port), http2::Session::Role::kServer, acceptor_);
+    // Looking at the port takes what has arrived out of the virtqueue, and the driver wakes nobody for what
+    // is not in there any more: two who watch lose what came when the other looked.
+    if (auto left = watch(EPOLL_CTL_DEL); !left) log_.info("link: {}", left.error().message);
     const auto ended = co_await session->run();
+    if (auto watched = watch(EPOLL_CTL_ADD); !watched) log_.info("link: {}", watched.error().message);
     log_.info("link: the session ended: {}", ended ? "closed" : ended.error().message);
   }
 }

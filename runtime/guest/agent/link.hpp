@@ -37,6 +37,8 @@ class Link {
   // False when the host closed the port meanwhile.
   asio::awaitable<bool> echo(Handshake handshake);
   asio::awaitable<void> wait_for_change();
+  // EPOLL_CTL_ADD: the port's changes count; EPOLL_CTL_DEL: they do not.
+  Result<void> watch(int operation);
 
   asio::any_io_executor executor_;
   UniqueFd port_;

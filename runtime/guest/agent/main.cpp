@@ -30,8 +30,12 @@
 namespace tl::guest {
 namespace {
 
-// A host that says nothing gets its machine mounted all the same.
-constexpr std::chrono::seconds kGreetingPatience(5);
+// A host that says nothing gets its machine made ready all the same.
+void run_until(asio::io_context& io, const bool& happened) {
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (!happened && io.run_one_until(patience) > 0) {
+  }
+}
 
 // The driver announces the port from a work queue, perhaps after us.
 asio::awaitable<void> serve_port(asio::any_io_executor executor, Service* service, bool* greeted, Log log) {
@@ -79,23 +83,25 @@ void run() {
 
   ExecContext context{io.get_executor(), reaper.value(), UserTable(), {}, {}};
   std::string boot_error;
-  const auto configure = [&boot_error](const Configuration& configuration) {
+  bool configured = false;
+  const auto configure = [&boot_error, &configured](const Configuration& configuration) {
+    configured = true;
     return boot_error.empty() ? configure_guest(configuration) : ConfigureReport{boot_error};
   };
   Service service(context, {configure, read_metrics}, log);
   bool greeted = false;
   asio::co_spawn(io, serve_port(io.get_executor(), &service, &greeted, log), asio::detached);
 
-  // The host's first requests are on their way while the disk is mounted.
-  const auto patience = std::chrono::steady_clock::now() + kGreetingPatience;
-  while (!greeted && io.run_one_until(patience) > 0) {
-  }
+  // While we mount, the host's next message is on its way.
+  run_until(io, greeted);
   const auto entered = enter_root_disk();
   if (!entered) boot_error = entered.error().message;
-  io.poll();
+  service.reach(Service::Stage::kRootDisk);
+  run_until(io, configured);
+  io.poll();  // sends the answer
   furnish();
   context.no_input = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  service.open_doors();
+  service.reach(Service::Stage::kWhole);
   for (;;) {
     try {
       io.run();

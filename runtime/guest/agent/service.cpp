@@ -40,11 +40,11 @@ std::vector<std::byte> text(std::string_view words) {
 }  // namespace
 
 Service::Service(ExecContext& exec, Guest guest, Log log)
-    : exec_(exec), guest_(std::move(guest)), log_(log), opened_(exec.executor) {}
+    : exec_(exec), guest_(std::move(guest)), log_(log), reached_(exec.executor) {}
 
-void Service::open_doors() {
-  open_ = true;
-  opened_.notify_all();
+void Service::reach(Stage stage) {
+  stage_ = stage;
+  reached_.notify_all();
 }
 
 void Service::accept(std::shared_ptr<http2::Stream> stream) noexcept {
@@ -60,8 +60,9 @@ void Service::accept(std::shared_ptr<http2::Stream> stream) noexcept {
 }
 
 asio::awaitable<void> Service::serve(std::shared_ptr<http2::Stream> stream) {
-  while (!open_) co_await opened_.wait();
   const std::string& path = stream->path();
+  const Stage needed = path == kConfigurePath ? Stage::kRootDisk : Stage::kWhole;
+  while (stage_ < needed) co_await reached_.wait();
   const bool known = path == kExecPath || path == kConfigurePath || path == kMetricsPath;
   if (!known) {
     co_await answer(stream, 404, text("no such request"));

@@ -27,8 +27,10 @@ class Service {
   // For http2::Session. Never throws.
   void accept(std::shared_ptr<http2::Stream> stream) noexcept;
 
-  // Until then requests wait: the link is up before the root disk is.
-  void open_doors();
+  // How far the boot has come. Requests wait for what they need, because the link is up before the root disk
+  // is: a configuration for the disk, everything else for the whole.
+  enum class Stage { kLink, kRootDisk, kWhole };
+  void reach(Stage stage);
 
  private:
   asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
@@ -37,8 +39,8 @@ class Service {
   ExecContext& exec_;
   Guest guest_;
   Log log_;
-  AsyncEvent opened_;
-  bool open_ = false;
+  AsyncEvent reached_;
+  Stage stage_ = Stage::kLink;
 };
 
 }  // namespace tl::guest

@@ -48,12 +48,20 @@ Result<std::size_t> bound_of(std::byte kind) {
 
 }  // namespace
 
+std::array<std::byte, kFrameHead> encode_frame_head(FrameKind kind, std::size_t payload_bytes) {
+  TL_CHECK(payload_bytes <= bound_of(static_cast<std::byte>(kind)).value());
+  std::array<std::byte, kFrameHead> head;
+  head[0] = static_cast<std::byte>(kind);
+  put_u32(head.data() + 1, payload_bytes);
+  return head;
+}
+
 std::vector<std::byte> encode_frame(FrameKind kind, std::span<const std::byte> payload) {
-  TL_CHECK(payload.size() <= bound_of(static_cast<std::byte>(kind)).value());
-  std::vector<std::byte> bytes(kFrameHead + payload.size());
-  bytes[0] = static_cast<std::byte>(kind);
-  put_u32(bytes.data() + 1, payload.size());
-  if (!payload.empty()) std::memcpy(bytes.data() + kFrameHead, payload.data(), payload.size());
+  const auto head = encode_frame_head(kind, payload.size());
+  std::vector<std::byte> bytes;
+  bytes.reserve(head.size() + payload.size());
+  bytes.insert(bytes.end(), head.begin(), head.end());
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
   return bytes;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -53,6 +54,8 @@ struct Frame {
 };
 
 // The frame's head and payload as one piece, ready for Stream::write. The payload is within the kind's bound.
+// What goes before the payload, for those who send the two one after the other.
+std::array<std::byte, kFrameHead> encode_frame_head(FrameKind kind, std::size_t payload_bytes);
 std::vector<std::byte> encode_frame(FrameKind kind, std::span<const std::byte> payload);
 
 // The payload of kStdinTaken. kOutOfRange when it is not four bytes.

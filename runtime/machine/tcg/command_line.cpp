@@ -42,7 +42,9 @@ std::vector<std::string> qemu_command_line(const std::string& qemu, const Machin
       "memory-backend=ram");
   // MiB of translated code: QEMU's own bound is 1 GiB. It is thrown away as a whole when full.
   add("-accel", "tcg,thread=multi,tb-size=256");
-  add("-cpu", "max");
+  // Emulation copies "enhanced" strings byte by byte, and everything else in words: without them output of
+  // commands is 1.7 times as fast.
+  add("-cpu", "max,erms=off");
   add("-smp", std::to_string(spec.vcpus));
   // A memfd, so that the memory can be saved without copying it through QEMU.
   add("-m", fmt::format("size={}M", spec.memory_mib));
@@ -71,7 +73,6 @@ std::vector<std::string> qemu_command_line(const std::string& qemu, const Machin
     add("-device", "virtio-serial-device,max_ports=2");
     add("-device", "virtserialport,chardev=agent,name=tl.agent,nr=1");
   }
-  add("-device", "virtio-rng-device");
   return argv;
 }
 

@@ -38,7 +38,7 @@ namespace {
     return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
   };
   Service service(context, {configure, read_metrics}, log);
-  service.open_doors();
+  service.reach(Service::Stage::kWhole);
   auto link = Link::create(
       io.get_executor(), std::move(port),
       [&service](std::shared_ptr<http2::Stream> stream) { service.accept(std::move(stream)); }, log);
