@@ -14,6 +14,7 @@
 #include <asio/write.hpp>
 
 #include "common/async_event.hpp"
+#include "common/printable.hpp"
 #include "runtime/guest/protocol/handshake.hpp"
 
 namespace tl::guest {
@@ -27,13 +28,6 @@ constexpr std::size_t kMaxAnswer = 64 * 1024;
 // What of the guest's words reaches people.
 constexpr std::size_t kMaxQuote = 500;
 constexpr int kOk = 200;
-
-std::string quote(std::string_view words) {
-  std::string text(words.substr(0, kMaxQuote));
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return text;
-}
 
 Error no_answer(milliseconds limit) {
   return Error{ErrorCode::kFailure,
@@ -174,7 +168,8 @@ asio::awaitable<Result<std::vector<std::byte>>> AgentClient::exchange(std::share
   }
   if (*status != kOk) {
     const std::string_view words(reinterpret_cast<const char*>(answer.data()), answer.size());
-    co_return Error{ErrorCode::kFailure, "the agent refused " + path + ": " + quote(words), ""};
+    co_return Error{ErrorCode::kFailure,
+                    "the agent refused " + path + ": " + make_printable(words, kMaxQuote), ""};
   }
   co_return answer;
 }
@@ -185,7 +180,8 @@ asio::awaitable<Result<void>> AgentClient::configure(Configuration configuration
   const auto report = decode<ConfigureReport>(*answer);
   if (!report) co_return report.error().within("configure the guest: the agent's answer");
   if (!report->error.empty()) {
-    co_return Error{ErrorCode::kFailure, "configure the guest: " + quote(report->error), ""};
+    co_return Error{ErrorCode::kFailure, "configure the guest: " + make_printable(report->error, kMaxQuote),
+                    ""};
   }
   co_return Result<void>();
 }

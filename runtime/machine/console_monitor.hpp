@@ -60,8 +60,4 @@ class ConsoleMonitor {
 // without a time stamp ("[    1.234567] ").
 std::optional<ConsoleMonitor::Event> interpret_console_line(std::string_view line);
 
-// `text` as one printable line: control characters and bytes that are not UTF-8 become '?', at most `limit`
-// bytes.
-std::string make_printable(std::string_view text, std::size_t limit);
-
 }  // namespace tl::machine

@@ -20,6 +20,7 @@
 
 #include "common/async_event.hpp"
 #include "common/http2/session.hpp"
+#include "common/printable.hpp"
 #include "common/readiness.hpp"
 #include "runtime/guest/protocol/frame.hpp"
 
@@ -37,6 +38,7 @@ constexpr int kSignalBase = 128;
 constexpr int kTimedOut = 124;
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
+constexpr std::size_t kShownBytes = 1000;  // of a guest's own words
 
 Error lost() {
   return Error{ErrorCode::kFailure, "the connection to the sandbox was lost while the command ran", ""};
@@ -144,10 +146,11 @@ Result<ExecOutcome> outcome_of_failure(const Frame& frame) {
   using Kind = guest::ExecFailure::Kind;
   const auto failure = guest::decode<guest::ExecFailure>(frame.payload);
   if (!failure) return failure.error();
-  if (failure->kind == Kind::kNotFound) return ExecOutcome{kNotFound, failure->message};
-  if (failure->kind == Kind::kNotExecutable) return ExecOutcome{kNotExecutable, failure->message};
+  const std::string message = make_printable(failure->message, kShownBytes);
+  if (failure->kind == Kind::kNotFound) return ExecOutcome{kNotFound, message};
+  if (failure->kind == Kind::kNotExecutable) return ExecOutcome{kNotExecutable, message};
   const bool malformed = failure->kind == Kind::kNoSuchUser || failure->kind == Kind::kNoSuchDirectory;
-  return Error{malformed ? ErrorCode::kOutOfRange : ErrorCode::kFailure, failure->message, ""};
+  return Error{malformed ? ErrorCode::kOutOfRange : ErrorCode::kFailure, message, ""};
 }
 
 asio::awaitable<Result<ExecOutcome>> receive(StreamPtr stream, std::shared_ptr<Output> out,

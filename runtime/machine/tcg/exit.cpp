@@ -4,6 +4,8 @@
 #include <csignal>
 #include <string_view>
 
+#include "common/printable.hpp"
+
 namespace tl::machine {
 namespace {
 

@@ -12,7 +12,7 @@
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 
-#include "runtime/machine/console_monitor.hpp"
+#include "common/printable.hpp"
 
 namespace tl::machine {
 namespace {

@@ -23,6 +23,7 @@
 #include "common/async_event.hpp"
 #include "common/child_process.hpp"
 #include "common/io.hpp"
+#include "common/printable.hpp"
 #include "runtime/machine/cpu_limit/cpu_limiter.hpp"
 #include "runtime/machine/tcg/command_line.hpp"
 #include "runtime/machine/tcg/exit.hpp"
