@@ -16,6 +16,7 @@ namespace tl {
 // A guest-physical address, in bytes.
 struct GuestAddr {
   std::uint64_t value = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): a false alarm about what the compiler makes of it
   auto operator<=>(const GuestAddr&) const = default;
 };
 constexpr GuestAddr operator+(GuestAddr at, std::uint64_t bytes) {

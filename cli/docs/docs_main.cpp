@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -16,7 +17,8 @@ using tl::Result;
 Result<void> write_files(const std::string& folder, const std::map<std::string, std::string>& files) {
   ::mkdir(folder.c_str(), 0755);  // when it fails, opening the files in it does, and says why
   for (const auto& [name, text] : files) {
-    const auto file = tl::open_at(AT_FDCWD, folder + "/" + name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const auto file = tl::open_at(AT_FDCWD, (std::filesystem::path(folder) / name).string(),
+                                  O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (!file) return file.error();
     if (const auto written = tl::write_all(file->get(), text); !written) return written.error();
   }
@@ -28,7 +30,7 @@ Result<void> write_all_docs(const std::string& folder) {
   const std::map<std::string, std::string> completions = {{"tl.bash", tl::cli::docs::bash_completion(tree)},
                                                           {"_tl", tl::cli::docs::zsh_completion(tree)},
                                                           {"tl.fish", tl::cli::docs::fish_completion(tree)}};
-  if (const auto written = write_files(folder + "/completions", completions); !written) return written;
+  if (auto written = write_files(folder + "/completions", completions); !written) return written;
   return write_files(folder + "/man", tl::cli::docs::man_pages(tree));
 }
 

@@ -34,7 +34,7 @@ const char* verdict_word(HostCheck::Verdict verdict) {
 }
 
 std::string verdict_cell(HostCheck::Verdict verdict, Terminal terminal) {
-  const std::string padded = fmt::format("{:<8}", verdict_word(verdict));
+  std::string padded = fmt::format("{:<8}", verdict_word(verdict));
   switch (verdict) {
     case HostCheck::Verdict::kOk:
       return terminal.green(padded);

@@ -140,7 +140,7 @@ asio::awaitable<Result<std::vector<std::byte>>> AgentClient::exchange(std::share
                                                                       milliseconds limit) {
   const auto opened = session->request("POST", path);
   if (!opened) co_return opened.error();
-  const auto stream = *opened;
+  const auto& stream = *opened;
   const auto late = std::make_shared<bool>(false);
   asio::steady_timer timer(co_await asio::this_coro::executor, limit);
   timer.async_wait([stream, late](const asio::error_code& cancelled) {

@@ -128,11 +128,13 @@ void Registry::sweep(const std::vector<DocumentFolder::TempFile>& temp_files,
                      std::vector<std::string> living) {
   for (const DocumentFolder::TempFile& file : temp_files) {
     // Whoever is about to rename it holds the lock; the index can be written another time.
-    if (file.id.empty()) {
-      documents_.remove_temp_file(file.name);
-    } else if (const auto lock = lock_record(file.id)) {
-      documents_.remove_temp_file(file.name);
+    std::optional<FileLock> lock;
+    if (!file.id.empty()) {
+      auto locked = lock_record(file.id);
+      if (!locked) continue;
+      lock = *std::move(locked);
     }
+    documents_.remove_temp_file(file.name);
   }
   const auto folders = folder_entries(work_.get());
   if (!folders) return;

@@ -98,9 +98,9 @@ bool is_own_suite(const std::string& suite, const HostRelease& release) {
 }
 
 bool is_own_component(const std::string& component, const std::string& id) {
-  static const std::vector<std::string> debian = {"main", "contrib", "non-free", "non-free-firmware"};
-  static const std::vector<std::string> ubuntu = {"main", "restricted", "universe", "multiverse"};
-  return contains(id == "debian" ? debian : ubuntu, component);
+  static const std::vector<std::string> kDebian = {"main", "contrib", "non-free", "non-free-firmware"};
+  static const std::vector<std::string> kUbuntu = {"main", "restricted", "universe", "multiverse"};
+  return contains(id == "debian" ? kDebian : kUbuntu, component);
 }
 
 template <typename Predicate>

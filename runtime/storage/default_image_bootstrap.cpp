@@ -72,7 +72,7 @@ std::vector<std::string> environment() {
   // Not /tmp, which is memory on many hosts.
   if (std::getenv("TMPDIR") == nullptr) variables.emplace_back("TMPDIR=/var/tmp");
   for (const auto& [name, value] : apt_proxies()) {
-    if (std::getenv(name.c_str()) == nullptr) variables.push_back(name + "=" + value);
+    if (std::getenv(name.c_str()) == nullptr) variables.push_back(fmt::format("{}={}", name, value));
   }
   return variables;
 }

@@ -64,8 +64,7 @@ Result<void> prepare_initramfs() {
   for (const Mount& mount : {Mount{"devtmpfs", "/dev", MS_NOSUID, "mode=0755"},
                              Mount{"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
                              Mount{"sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr}}) {
-    const auto mounted = mount_at(mount);
-    if (!mounted) return mounted;
+    if (auto mounted = mount_at(mount); !mounted) return mounted;
   }
   // The kernel gave us a console, or nothing at all. The descriptors of pipes must be above 2 (spawn.cpp).
   for (;;) {

@@ -199,7 +199,7 @@ std::vector<std::string> environment_of(const ExecRequest& request, const User& 
   for (const auto& [name, value] : all) {
     const auto [found, fresh] = position.emplace(name, result.size());
     if (fresh) result.emplace_back();
-    result[found->second] = name + "=" + value;
+    result[found->second].assign(name).append("=").append(value);
   }
   return result;
 }

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -65,7 +66,7 @@ std::optional<CgroupQuota> CgroupQuota::try_apply(const fs::path& root, const st
     const fs::path folder = parent / fmt::format("{}{}-{}", kPrefix, ::getpid(), pid);
     if (::mkdir(folder.c_str(), 0755) != 0) continue;
     CgroupQuota quota(folder);
-    const auto quota_us = static_cast<unsigned long>(limit * kPeriodUs + 0.5);
+    const auto quota_us = static_cast<unsigned long>(std::lround(limit * kPeriodUs));
     if (::access((folder / "cpu.max").c_str(), W_OK) == 0 &&
         write_value(folder / "cpu.max", fmt::format("{} {}", std::max(quota_us, 1000UL), kPeriodUs)) &&
         write_value(folder / "cgroup.procs", std::to_string(pid))) {

@@ -6,6 +6,7 @@
 #include <x86intrin.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace tl::machine {
@@ -60,7 +61,7 @@ std::optional<std::uint32_t> TscRate::khz() const {
   const double khz =
       static_cast<double>(now.ticks - first_.ticks) * 1e6 / static_cast<double>(now.ns - first_.ns);
   if (khz < 100'000 || khz > 100'000'000) return std::nullopt;
-  return static_cast<std::uint32_t>(khz + 0.5);
+  return static_cast<std::uint32_t>(std::lround(khz));
 }
 
 }  // namespace tl::machine

@@ -3,7 +3,6 @@
 #include "tests/unit/cli/command_line.hpp"
 
 using tl::cli::test::CommandLine;
-using tl::cli::test::Leads;
 using Words = std::vector<std::string>;
 
 namespace {

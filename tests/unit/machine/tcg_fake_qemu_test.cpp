@@ -137,6 +137,7 @@ TEST_CASE("kill ends the machine once and for all its waiters") {
   machine->kill();  // before the start: nothing
   REQUIRE(test::run(qemu.context, machine->start()));
   std::vector<test::Later<MachineExit>> waiters;
+  waiters.reserve(3);
   for (int i = 0; i < 3; ++i) waiters.push_back(test::begin(qemu.context, machine->wait()));
   CHECK(machine->memory_used_bytes() > 0);
   machine->kill();
