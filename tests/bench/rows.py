@@ -145,6 +145,21 @@ class ListAll(List):
     flags = ("--all",)
 
 
+class ListWithoutIndex(List):
+    """What the index saves: every document is opened and read."""
+
+    name = "ls-no-index"
+    title = "ls with 10,000 records, its index deleted"
+    bound = None
+
+    def measure(self):
+        self.bench.crowded_home.joinpath("sandboxes/.index").unlink(missing_ok=True)
+        return super().measure()
+
+    def within(self, figure):
+        return None
+
+
 class Output(Row):
     name = "output"
     title = "exec output | bare virtserialport and socat"
@@ -184,4 +199,4 @@ class Memory(Row):
         return figure <= 8
 
 
-ROWS = (Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, Output, Memory)
+ROWS = (Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, ListWithoutIndex, Output, Memory)
