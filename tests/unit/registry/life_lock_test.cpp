@@ -71,7 +71,8 @@ TEST_CASE("only the very life lock, held, can be adopted") {
   REQUIRE(LifeLock::take(folder.get()));
   auto not_held = open_at(folder.get(), "alive", O_RDWR);
   REQUIRE(not_held);
-  CHECK_FALSE(LifeLock::adopt(folder.get(), *std::move(not_held)));
+  const auto adopted = LifeLock::adopt(folder.get(), *std::move(not_held));
+  CHECK_FALSE(adopted);
   CHECK_FALSE(LifeLock::adopt(folder.get(), UniqueFd()));
 }
 

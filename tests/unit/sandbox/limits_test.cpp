@@ -8,7 +8,7 @@
 namespace tl {
 namespace {
 
-using std::string_view_literals::operator""sv;
+using namespace std::string_view_literals;
 
 // The check must refuse, name what it refuses and say what would do.
 template <typename T>

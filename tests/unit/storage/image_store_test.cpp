@@ -152,6 +152,7 @@ TEST_CASE("Two who add the same image at once make it once") {
   std::atomic<int> built = 0;
   std::atomic<int> good = 0;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&home, &built, &good, i] {
       auto store = ImageStore::open(home.path(), {});
