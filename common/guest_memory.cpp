@@ -75,9 +75,14 @@ bool GuestMemory::write(GuestAddr to, std::span<const std::byte> from) const {
 }
 
 bool GuestMemory::release(GuestAddr start, std::uint64_t bytes) const {
-  if (start.value % kPage != 0 || bytes % kPage != 0) return false;
   const auto there = at(start, bytes);
-  return there && ::madvise(there->data(), there->size(), MADV_DONTNEED) == 0;
+  return there && release(*there);
+}
+
+bool GuestMemory::release(std::span<std::byte> range) const {
+  const auto begin = reinterpret_cast<std::uintptr_t>(range.data());
+  if (begin % kPage != 0 || range.size() % kPage != 0) return false;
+  return ::madvise(range.data(), range.size(), MADV_DONTNEED) == 0;
 }
 
 }  // namespace tl

@@ -74,6 +74,8 @@ class GuestMemory {
   // Gives the pages of a range back to the host; they read as zeroes afterwards. `start` and `bytes` are
   // multiples of 4096. False where at() would refuse.
   [[nodiscard]] bool release(GuestAddr start, std::uint64_t bytes) const;
+  // The same for a range that at() gave.
+  [[nodiscard]] bool release(std::span<std::byte> range) const;
 
  private:
   GuestMemory() = default;

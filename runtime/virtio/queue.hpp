@@ -51,6 +51,8 @@ class Queue {
 
   // The next request; nothing when there is none, or when the queue is broken.
   std::optional<Chain> pop();
+  // As if the last pop() had not been: the chain comes again. Nothing was pushed since.
+  void put_back() { --state_.next_available; }
   // Gives a chain back. `written`: how many bytes the device wrote, from the beginning of the writable part.
   void push(std::uint16_t head, std::uint32_t written);
 
