@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "runtime/guest/initramfs.hpp"
+#include "runtime/machine/kvm/kvm_machine.hpp"
 #include "runtime/machine/tcg/tcg_machine.hpp"
+#include "runtime/monitor/virtio_board.hpp"
 #include "runtime/registry/paths.hpp"
 
 namespace tl::monitor {
@@ -40,11 +42,6 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
   auto made = storage::LayeredDisk::create(plan.work_folder / registry::layout::kDisk, disk);
   if (!made) return made.error().within("make the disk");
   assembly->disk_ = *std::move(made);
-  auto disk_link = stream_socket_pair();
-  if (!disk_link) return disk_link.error();
-  auto server = storage::NbdServer::start(std::move(disk_link->first), *assembly->disk_, log);
-  if (!server) return server.error();
-  assembly->disk_server_ = *std::move(server);
 
   auto console = machine::ConsoleMonitor::open(plan.work_fd, registry::layout::kConsoleLog);
   if (!console) return console.error();
@@ -53,12 +50,45 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
   if (!agent_link) return agent_link.error();
   assembly->agent_link_ = std::move(agent_link->first);
 
-  machine::TcgWiring wiring{std::move(disk_link->second), std::move(agent_link->second),
-                            assembly->console_.get()};
-  auto machine = machine::TcgMachine::create(executor, *std::move(spec), std::move(wiring), log);
-  if (!machine) return machine.error();
-  assembly->machine_ = *std::move(machine);
+  const bool kvm = plan.record.accelerator == machine::accelerator_name(machine::Accelerator::kKvm);
+  auto add_machine = kvm ? &Assembly::add_kvm_machine : &Assembly::add_tcg_machine;
+  auto added = ((*assembly).*add_machine)(executor, *std::move(spec), std::move(agent_link->second), log);
+  if (!added) return added.error();
   return assembly;
+}
+
+// Everything in this process.
+Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
+                                       UniqueFd agent, const Log& log) {
+  VirtioBoard::Parts parts;
+  parts.memory_bytes = spec.memory_mib * kMiB;
+  parts.vcpus = spec.vcpus;
+  parts.disk = disk_.get();
+  parts.agent = std::move(agent);
+  auto board = VirtioBoard::build(std::move(parts), log);
+  if (!board) return board.error();
+  machine::kvm::Wiring wiring;
+  wiring.board = *std::move(board);
+  wiring.console = console_.get();
+  auto machine = machine::kvm::KvmMachine::create(executor, std::move(spec), std::move(wiring), log);
+  if (!machine) return machine.error();
+  machine_ = *std::move(machine);
+  return {};
+}
+
+// QEMU, which reaches the disk and the agent by sockets.
+Result<void> Assembly::add_tcg_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
+                                       UniqueFd agent, const Log& log) {
+  auto disk_link = stream_socket_pair();
+  if (!disk_link) return disk_link.error();
+  auto server = storage::NbdServer::start(std::move(disk_link->first), *disk_, log);
+  if (!server) return server.error();
+  disk_server_ = *std::move(server);
+  machine::TcgWiring wiring{std::move(disk_link->second), std::move(agent), console_.get()};
+  auto machine = machine::TcgMachine::create(executor, std::move(spec), std::move(wiring), log);
+  if (!machine) return machine.error();
+  machine_ = *std::move(machine);
+  return {};
 }
 
 }  // namespace tl::monitor

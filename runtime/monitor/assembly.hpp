@@ -43,10 +43,14 @@ class Assembly {
 
  private:
   Assembly() = default;
+  Result<void> add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
+                               UniqueFd agent, const Log& log);
+  Result<void> add_tcg_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
+                               UniqueFd agent, const Log& log);
 
   // In the order of making; the reverse is the order of taking down.
   std::unique_ptr<storage::LayeredDisk> disk_;
-  std::unique_ptr<storage::NbdServer> disk_server_;
+  std::unique_ptr<storage::NbdServer> disk_server_;  // for a machine that is not in this process
   std::unique_ptr<machine::ConsoleMonitor> console_;
   UniqueFd agent_link_;
   std::unique_ptr<machine::Machine> machine_;

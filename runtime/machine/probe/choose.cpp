@@ -4,10 +4,6 @@
 namespace tl::machine {
 namespace {
 
-// A kvm verdict is found out and shown already; the machine that makes use of it is not there yet.
-constexpr bool kHasKvmMachine = false;
-constexpr const char* kNoKvmMachine = "this version has no kvm machine";
-
 Error lacks(std::string message, const Verdict& verdict) {
   return Error{ErrorCode::kHostLacks, std::move(message), verdict.cure};
 }
@@ -15,8 +11,8 @@ Error lacks(std::string message, const Verdict& verdict) {
 }  // namespace
 
 Result<AcceleratorChoice> choose_accelerator(AcceleratorRequest requested, const HostVerdicts& verdicts) {
-  const bool kvm = kHasKvmMachine && verdicts.kvm.usable;
-  const std::string why_not_kvm = verdicts.kvm.usable ? kNoKvmMachine : verdicts.kvm.reason;
+  const bool kvm = verdicts.kvm.usable;
+  const std::string& why_not_kvm = verdicts.kvm.reason;
   switch (requested) {
     case AcceleratorRequest::kKvm:
       if (!kvm) return lacks("kvm cannot be used: " + why_not_kvm, verdicts.kvm).with_hint("--accel auto");

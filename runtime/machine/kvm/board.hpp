@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "common/guest_memory.hpp"
+#include "common/mmio_device.hpp"
+
+namespace tl::machine::kvm {
+
+// What a KvmMachine is built around: the guest's memory, and devices that run by themselves behind their
+// windows. The machine owns it, and destroys it when the guest has ended: the devices' other ends notice.
+class Board {
+ public:
+  virtual ~Board() = default;
+
+  [[nodiscard]] virtual const GuestMemory& memory() const = 0;
+  // In the order in which a guest finds them; at most as many as layout::kDeviceLines.
+  [[nodiscard]] virtual std::vector<MmioDevice*> devices() = 0;
+  // Between these two the devices touch neither the memory nor what is behind them: what was in flight is
+  // finished. Control thread.
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+
+ protected:
+  Board() = default;
+  Board(const Board&) = delete;
+  Board& operator=(const Board&) = delete;
+};
+
+}  // namespace tl::machine::kvm

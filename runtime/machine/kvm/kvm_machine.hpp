@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include <asio/any_io_executor.hpp>
+
+#include "common/log.hpp"
+#include "runtime/machine/kvm/board.hpp"
+#include "runtime/machine/kvm/boot/kernel.hpp"
+#include "runtime/machine/machine.hpp"
+
+namespace tl::machine {
+
+class ConsoleMonitor;
+
+namespace kvm {
+
+struct Wiring {
+  std::unique_ptr<Board> board;
+  ConsoleMonitor* console = nullptr;  // outlives the machine; may be absent
+  BootProtocol protocol = BootProtocol::kLinux64;
+  const char* device = "/dev/kvm";
+};
+
+// A guest on /dev/kvm in this process. A thread for each vCPU; everything else happens on the control thread
+// or on the board's own threads.
+class KvmMachine final : public Machine {
+ public:
+  // kHostLacks when KVM is missing or refuses. `log` outlives the machine.
+  static Result<std::unique_ptr<KvmMachine>> create(const asio::any_io_executor& executor, MachineSpec spec,
+                                                    Wiring wiring, const Log& log);
+  ~KvmMachine() override;
+
+  asio::awaitable<Result<void>> start() override;
+  asio::awaitable<Result<void>> pause() override;
+  asio::awaitable<Result<void>> resume() override;
+  asio::awaitable<MachineExit> wait() override;
+  void kill() override;
+  [[nodiscard]] std::uint64_t memory_used_bytes() const override;
+
+ private:
+  struct State;
+  explicit KvmMachine(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace kvm
+}  // namespace tl::machine

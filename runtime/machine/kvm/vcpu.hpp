@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "runtime/machine/kvm/cpuid.hpp"
+#include "runtime/machine/kvm/vm.hpp"
+
+namespace tl::machine::kvm {
+
+// One virtual processor. One thread at a time, except request_exit().
+class Vcpu {
+ public:
+  // `supported`: Vm::supported_cpuid(). The first one (index 0) is to be given registers; the others wait for
+  // it to start them.
+  static Result<Vcpu> create(const Vm& vm, const CpuidTable& supported, const CpuPlace& place);
+  Vcpu(Vcpu&& other) noexcept;
+  Vcpu& operator=(Vcpu&&) = delete;
+  ~Vcpu();
+
+  // Runs until something has to be done here: 0, and run() says what; or -errno, -EINTR when somebody wants
+  // the thread.
+  [[nodiscard]] int enter();
+  [[nodiscard]] kvm_run& run() const { return *run_; }
+
+  // Makes enter() return at once, now if it is outside of the guest, and until take_exit_request(). A thread
+  // that is in the guest needs a signal besides.
+  void request_exit();
+  void take_exit_request();
+
+  [[nodiscard]] Result<kvm_regs> registers() const;
+  [[nodiscard]] Result<kvm_sregs> system_registers() const;
+  Result<void> set_registers(const kvm_regs& registers);
+  Result<void> set_system_registers(const kvm_sregs& registers);
+  Result<void> set_msr(std::uint32_t index, std::uint64_t value);
+  // How fast the TSC counts.
+  [[nodiscard]] Result<std::uint32_t> tsc_khz() const;
+
+  // Registers in a few lines, for the log.
+  [[nodiscard]] std::string describe() const;
+
+ private:
+  Vcpu(UniqueFd fd, kvm_run* run, std::size_t run_bytes)
+      : fd_(std::move(fd)), run_(run), run_bytes_(run_bytes) {}
+  Result<void> set_cpuid(const CpuidTable& table);
+  Result<void> connect_local_interrupts();
+
+  UniqueFd fd_;
+  kvm_run* run_;  // shared with KVM
+  std::size_t run_bytes_;
+};
+
+}  // namespace tl::machine::kvm

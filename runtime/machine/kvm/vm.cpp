@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/machine/kvm/vm.hpp"
+
+#include <fcntl.h>
+#include <linux/kvm.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "common/io.hpp"
+#include "runtime/machine/kvm/kvm_ioctl.hpp"
+#include "runtime/machine/kvm/layout.hpp"
+
+namespace tl::machine::kvm {
+namespace {
+
+template <typename T>
+Result<void> set(int fd, unsigned long request, const char* name, T& argument) {
+  const auto done = kvm_ioctl(fd, request, name, reinterpret_cast<unsigned long>(&argument));
+  if (!done) return done.error();
+  return {};
+}
+
+}  // namespace
+
+Result<Vm> Vm::create(const GuestMemory& memory, const char* device) {
+  auto kvm = open_at(AT_FDCWD, device, O_RDWR);
+  if (!kvm)
+    return Error{ErrorCode::kHostLacks, kvm.error().message, "tl sbx doctor says what this host offers"};
+  int made = 0;
+  // The kernel gives up when a signal comes at a bad moment.
+  do made = kvm_ioctl_raw(kvm->get(), KVM_CREATE_VM, 0UL);
+  while (made == -EINTR);
+  if (made < 0) return Error{ErrorCode::kHostLacks, errno_error(-made, "KVM_CREATE_VM").message, ""};
+  Vm vm(*std::move(kvm), UniqueFd(made));
+  if (auto added = vm.add_interrupt_controllers(); !added) return added.error();
+  if (auto added = vm.add_memory(memory); !added) return added.error();
+  return vm;
+}
+
+Result<void> Vm::add_memory(const GuestMemory& memory) {
+  std::uint32_t slot = 0;
+  for (const GuestMemory::Region& region : memory.regions()) {
+    kvm_userspace_memory_region wanted = {};
+    wanted.slot = slot++;
+    wanted.guest_phys_addr = region.start.value;
+    wanted.memory_size = region.bytes;
+    wanted.userspace_addr = reinterpret_cast<std::uint64_t>(region.host);
+    auto done = set(fd(), KVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION", wanted);
+    if (!done) return done;
+  }
+  return {};
+}
+
+Result<void> Vm::add_interrupt_controllers() {
+  auto done = kvm_ioctl(fd(), KVM_SET_TSS_ADDR, "KVM_SET_TSS_ADDR", layout::kTss);
+  if (!done) return done.error();
+  std::uint64_t identity_map = layout::kIdentityMap;
+  if (auto set_to = set(fd(), KVM_SET_IDENTITY_MAP_ADDR, "KVM_SET_IDENTITY_MAP_ADDR", identity_map); !set_to)
+    return set_to;
+  done = kvm_ioctl(fd(), KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP", 0);
+  if (!done) return done.error();
+  kvm_pit_config pit = {};
+  pit.flags = KVM_PIT_SPEAKER_DUMMY;  // port 0x61, which a kernel measures clocks with, too
+  return set(fd(), KVM_CREATE_PIT2, "KVM_CREATE_PIT2", pit);
+}
+
+Result<void> Vm::connect_interrupt(const EventFd& event, std::uint32_t line) {
+  kvm_irqfd wanted = {};
+  wanted.fd = static_cast<std::uint32_t>(event.fd());
+  wanted.gsi = line;
+  return set(fd(), KVM_IRQFD, "KVM_IRQFD", wanted);
+}
+
+Result<void> Vm::connect_doorbell(GuestAddr window, const MmioDevice::Doorbell& doorbell) {
+  kvm_ioeventfd wanted = {};
+  wanted.datamatch = doorbell.value;
+  wanted.addr = (window + doorbell.offset).value;
+  wanted.len = sizeof doorbell.value;
+  wanted.fd = doorbell.event->fd();
+  wanted.flags = KVM_IOEVENTFD_FLAG_DATAMATCH;
+  return set(fd(), KVM_IOEVENTFD, "KVM_IOEVENTFD", wanted);
+}
+
+Result<CpuidTable> Vm::supported_cpuid() const {
+  CpuidTable table = {};
+  table.head.entries = CpuidTable::kEntries;
+  if (auto got = set(kvm_.get(), kGetSupportedCpuid, "KVM_GET_SUPPORTED_CPUID", table); !got)
+    return got.error();
+  return table;
+}
+
+bool Vm::has(int capability) const {
+  return kvm_ioctl_raw(fd(), KVM_CHECK_EXTENSION, static_cast<unsigned long>(capability)) > 0;
+}
+
+Result<std::size_t> Vm::run_bytes() const {
+  const auto bytes = kvm_ioctl(kvm_.get(), KVM_GET_VCPU_MMAP_SIZE, "KVM_GET_VCPU_MMAP_SIZE", 0);
+  if (!bytes) return bytes.error();
+  return static_cast<std::size_t>(*bytes);
+}
+
+}  // namespace tl::machine::kvm

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "common/event_fd.hpp"
+#include "common/guest_memory.hpp"
+#include "common/mmio_device.hpp"
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "runtime/machine/kvm/kvm_cpuid.hpp"
+
+namespace tl::machine::kvm {
+
+// A virtual machine of KVM: memory, interrupt controllers and timer, all in the kernel. No processors yet.
+// Control thread.
+class Vm {
+ public:
+  // `memory` outlives the VM. kHostLacks when there is no KVM that can do it.
+  static Result<Vm> create(const GuestMemory& memory, const char* device = "/dev/kvm");
+
+  // An edge on `line` (a pin of the I/O APIC and the PIC) whenever `event` is signalled.
+  Result<void> connect_interrupt(const EventFd& event, std::uint32_t line);
+  // Signals doorbell.event for its store, without a return to us.
+  Result<void> connect_doorbell(GuestAddr window, const MmioDevice::Doorbell& doorbell);
+
+  // What KVM can give to a guest's processors.
+  [[nodiscard]] Result<CpuidTable> supported_cpuid() const;
+  [[nodiscard]] bool has(int capability) const;
+  [[nodiscard]] Result<std::size_t> run_bytes() const;  // of the mapping that a vCPU shares with KVM
+
+  [[nodiscard]] int fd() const { return vm_.get(); }
+
+ private:
+  Vm(UniqueFd kvm, UniqueFd vm) : kvm_(std::move(kvm)), vm_(std::move(vm)) {}
+  Result<void> add_memory(const GuestMemory& memory);
+  Result<void> add_interrupt_controllers();
+
+  UniqueFd kvm_;
+  UniqueFd vm_;
+};
+
+}  // namespace tl::machine::kvm
