@@ -11,17 +11,25 @@ namespace tl {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kHugePage = 2 << 20;
 
+// At a multiple of kHugePage, as the guest sees it: only then can the host use huge pages, and a processor's
+// nested tables with them, which is half of the page faults of a guest's start.
 Result<std::byte*> map(std::uint64_t bytes) {
   // Not reserved: the host may promise more memory than it has, as it does to every process.
-  void* const mapped =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const mapped = ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) {
     const Error error = errno_error("map the guest's memory");
     return Error{ErrorCode::kHostLacks, error.message, "a sandbox with less --memory may fit"};
   }
-  ::madvise(mapped, bytes, MADV_DONTDUMP);
-  return static_cast<std::byte*>(mapped);
+  auto* const start = static_cast<std::byte*>(mapped);
+  const std::uint64_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(start) % kHugePage) % kHugePage;
+  if (before != 0) ::munmap(start, before);
+  ::munmap(start + before + bytes, kHugePage - before);
+  ::madvise(start + before, bytes, MADV_DONTDUMP);
+  ::madvise(start + before, bytes, MADV_HUGEPAGE);
+  return start + before;
 }
 
 }  // namespace

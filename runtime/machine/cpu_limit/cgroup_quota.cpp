@@ -66,14 +66,40 @@ std::optional<CgroupQuota> CgroupQuota::try_apply(const fs::path& root, const st
     const fs::path folder = parent / fmt::format("{}{}-{}", kPrefix, ::getpid(), pid);
     if (::mkdir(folder.c_str(), 0755) != 0) continue;
     CgroupQuota quota(folder);
-    const auto quota_us = static_cast<unsigned long>(std::lround(limit * kPeriodUs));
-    if (::access((folder / "cpu.max").c_str(), W_OK) == 0 &&
-        write_value(folder / "cpu.max", fmt::format("{} {}", std::max(quota_us, 1000UL), kPeriodUs)) &&
-        write_value(folder / "cgroup.procs", std::to_string(pid))) {
-      return quota;
-    }
+    if (quota.set_limit(limit) && write_value(folder / "cgroup.procs", std::to_string(pid))) return quota;
   }
   return std::nullopt;
+}
+
+std::optional<CgroupQuota> CgroupQuota::try_apply_to_threads(const fs::path& root, const std::string& own,
+                                                             const std::vector<pid_t>& threads,
+                                                             double limit) {
+  if (::access((root / "cgroup.controllers").c_str(), R_OK) != 0) return std::nullopt;
+  const fs::path group = (root / own_group(own)).lexically_normal();
+  sweep(group);
+  const fs::path folder = group / fmt::format("{}{}-threads", kPrefix, ::getpid());
+  if (::mkdir(folder.c_str(), 0755) != 0) return std::nullopt;
+  CgroupQuota quota(folder);
+  if (!write_value(folder / "cgroup.type", "threaded")) return std::nullopt;
+  // Refused when it is there already by another's doing, or when we may not; cpu.max tells.
+  static_cast<void>(write_value(group / "cgroup.subtree_control", "+cpu"));
+  if (!quota.set_limit(limit)) return std::nullopt;
+  for (const pid_t thread : threads) {
+    if (!write_value(folder / "cgroup.threads", std::to_string(thread))) return std::nullopt;
+  }
+  return quota;
+}
+
+std::string CgroupQuota::own_groups() {
+  auto text = read_file(AT_FDCWD, "/proc/self/cgroup", 64 << 10);
+  return text ? *std::move(text) : "";
+}
+
+bool CgroupQuota::set_limit(double limit) const {
+  const auto quota_us = static_cast<unsigned long>(std::lround(limit * kPeriodUs));
+  const fs::path file = folder_ / "cpu.max";
+  return ::access(file.c_str(), W_OK) == 0 &&
+         write_value(file, fmt::format("{} {}", std::max(quota_us, 1000UL), kPeriodUs));
 }
 
 CgroupQuota::CgroupQuota(CgroupQuota&& other) noexcept : folder_(std::exchange(other.folder_, fs::path())) {}

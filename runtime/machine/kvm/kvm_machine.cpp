@@ -30,6 +30,7 @@
 #include "runtime/machine/kvm/exit.hpp"
 #include "runtime/machine/kvm/i8042.hpp"
 #include "runtime/machine/kvm/layout.hpp"
+#include "runtime/machine/kvm/limited_vcpus.hpp"
 #include "runtime/machine/kvm/serial.hpp"
 #include "runtime/machine/kvm/vcpu_set.hpp"
 #include "runtime/machine/kvm/vm.hpp"
@@ -80,7 +81,7 @@ struct KvmMachine::State : std::enable_shared_from_this<State> {
   Result<void> build();
   Result<void> add_devices();
   Result<void> load();
-  Result<void> limit_cpu();
+  void limit_cpu();
   void on_vcpu_end(VcpuEnd why);
   void read_console();
   void finish();
@@ -105,6 +106,7 @@ struct KvmMachine::State : std::enable_shared_from_this<State> {
   std::unique_ptr<I8042> keyboard;
   std::optional<Vm> vm;
   std::unique_ptr<VcpuSet> vcpus;
+  std::shared_ptr<LimitedVcpus> limited;
   std::shared_ptr<CpuLimiter> limiter;
 
   AsyncEvent changed;        // exit
@@ -199,6 +201,13 @@ Result<void> KvmMachine::State::load() {
   return {};
 }
 
+void KvmMachine::State::limit_cpu() {
+  if (spec.cpu_limit >= spec.vcpus) return;
+  limited = std::make_shared<LimitedVcpus>(*vcpus);
+  limiter = CpuLimiter::start(executor, limited, spec.cpu_limit, spec.vcpus);
+  log.debug("CPU limit {} by {}", spec.cpu_limit, limiter->method_name());
+}
+
 void KvmMachine::State::on_vcpu_end(VcpuEnd why) {
   if (!end.vcpu) end.vcpu = std::move(why);
   finish();
@@ -217,6 +226,8 @@ void KvmMachine::State::read_console() {
 
 void KvmMachine::State::finish() {
   if (exit) return;
+  if (limited) limited->forget();
+  if (limiter) limiter->stop();
   if (vcpus) {
     const ExitCounts& exits = vcpus->exits();
     const std::string counts = fmt::format("port I/O {}, MMIO {}, interrupted {}", exits.port_io.load(),
@@ -229,7 +240,6 @@ void KvmMachine::State::finish() {
   exit = explain(end);
   if (end.vcpu && exit->cause == MachineExit::Cause::kBroken)
     log.info("{}\n{}", exit->detail, end.vcpu->registers);
-  if (limiter) limiter->stop();
   limiter.reset();
   vm.reset();
   wiring.board.reset();
@@ -264,6 +274,7 @@ asio::awaitable<Result<void>> KvmMachine::start() {
   const auto state = state_;
   TL_CHECK(!state->started && !state->exit);
   state->started = true;
+  state->limit_cpu();
   state->vcpus->let_go(VcpuSet::Reason::kNotStarted);
   co_return Result<void>();
 }

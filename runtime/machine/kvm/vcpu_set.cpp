@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -50,6 +51,7 @@ Result<std::unique_ptr<VcpuSet>> VcpuSet::start(std::vector<Vcpu> vcpus, Bus& bu
     }
     ::pthread_setname_np(member.thread.native_handle(), ("vcpu-" + std::to_string(i)).c_str());
   }
+  set->wait_until_still();
   return set;
 }
 
@@ -104,6 +106,7 @@ bool VcpuSet::rest(Member& member) {
 }
 
 void VcpuSet::run(Member& member) {
+  member.id = ::gettid();
   for (;;) {
     member.vcpu.take_exit_request();
     while (held_.load() != 0) {
@@ -127,6 +130,12 @@ void VcpuSet::report(VcpuEnd end) {
   held_.fetch_or(static_cast<unsigned>(Reason::kEnding));
   kick();
   if (!reported_.exchange(true)) on_end_(std::move(end));
+}
+
+std::vector<pid_t> VcpuSet::thread_ids() const {
+  std::vector<pid_t> ids;
+  for (const auto& member : members_) ids.push_back(member->id);
+  return ids;
 }
 
 std::chrono::nanoseconds VcpuSet::cpu_time() const {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -50,6 +52,8 @@ class VcpuSet {
   [[nodiscard]] Vcpu& vcpu(std::size_t index) { return members_[index]->vcpu; }
   // What all threads together have used. Any thread.
   [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
+  // As gettid(2) has them.
+  [[nodiscard]] std::vector<pid_t> thread_ids() const;
   [[nodiscard]] const ExitCounts& exits() const { return exits_; }
 
  private:
@@ -57,6 +61,7 @@ class VcpuSet {
     explicit Member(Vcpu of) : vcpu(std::move(of)) {}
     Vcpu vcpu;
     std::thread thread;
+    std::atomic<pid_t> id = 0;
   };
 
   VcpuSet(Bus& bus, OnEnd on_end) : bus_(bus), on_end_(std::move(on_end)) {}

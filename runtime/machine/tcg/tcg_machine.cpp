@@ -25,6 +25,7 @@
 #include "common/io.hpp"
 #include "common/printable.hpp"
 #include "runtime/machine/cpu_limit/cpu_limiter.hpp"
+#include "runtime/machine/cpu_limit/limited_process.hpp"
 #include "runtime/machine/tcg/command_line.hpp"
 #include "runtime/machine/tcg/exit.hpp"
 #include "runtime/machine/tcg/qmp_client.hpp"
@@ -337,13 +338,12 @@ asio::awaitable<Result<void>> TcgMachine::start() {
   const Result<void> spawned = state->spawn();
   if (!spawned) co_return spawned.error().within("start QEMU");
   if (state->spec.cpu_limit < state->spec.vcpus) {
-    auto limiter = CpuLimiter::start(state->executor, state->child->pid(), state->child->pidfd(),
-                                     state->spec.cpu_limit, state->spec.vcpus);
-    if (!limiter) {
+    const auto process = LimitedProcess::create(state->child->pid(), state->child->pidfd());
+    if (!process) {
       state->abandon();
-      co_return limiter.error().within("start QEMU");
+      co_return process.error().within("start QEMU");
     }
-    state->limiter = std::move(*limiter);
+    state->limiter = CpuLimiter::start(state->executor, *process, state->spec.cpu_limit, state->spec.vcpus);
     state->log.debug("CPU limit {} by {}", state->spec.cpu_limit, state->limiter->method_name());
   }
   state->readers = 3;

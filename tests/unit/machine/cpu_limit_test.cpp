@@ -8,6 +8,7 @@
 #include "runtime/machine/cpu_limit/cgroup_quota.hpp"
 #include "runtime/machine/cpu_limit/cpu_budget.hpp"
 #include "runtime/machine/cpu_limit/cpu_limiter.hpp"
+#include "runtime/machine/cpu_limit/limited_process.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/machine/support.hpp"
 
@@ -74,15 +75,16 @@ TEST_CASE("a limited child uses about its share of a CPU") {
   clockid_t clock = 0;
   REQUIRE(::clock_getcpuclockid(child->pid(), &clock) == 0);
   asio::io_context context;
-  auto limiter = CpuLimiter::start(context.get_executor(), child->pid(), child->pidfd(), 0.3, 1,
-                                   CpuLimiter::Method::kDutyCycle);
-  REQUIRE(limiter);
+  const auto process = LimitedProcess::create(child->pid(), child->pidfd());
+  REQUIRE(process);
+  const auto limiter =
+      CpuLimiter::start(context.get_executor(), *process, 0.3, 1, CpuLimiter::Method::kDutyCycle);
   const auto begin = std::chrono::steady_clock::now();
   context.run_for(std::chrono::seconds(2));
   const Duration wall = std::chrono::steady_clock::now() - begin;
   timespec used = {};
   REQUIRE(::clock_gettime(clock, &used) == 0);
-  (*limiter)->stop();
+  limiter->stop();
   const double share =
       (static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9) / wall.count();
   CHECK(share < 0.4);  // a busy host may give it less, never more
