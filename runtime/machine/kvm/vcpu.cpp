@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "runtime/machine/kvm/kvm_ioctl.hpp"
+#include "runtime/machine/kvm/kvm_msrs.hpp"
 
 namespace tl::machine::kvm {
 namespace {
@@ -26,14 +27,6 @@ constexpr std::uint32_t kMsrMiscEnable = 0x1a0;
 constexpr std::uint64_t kFastStrings = 1;
 constexpr std::uint32_t kMsrMtrrDefaultType = 0x2ff;
 constexpr std::uint64_t kMtrrsOnWriteBack = 0x806;
-
-// kvm_msrs with one entry, as the kernel sees it (kvm_cpuid.hpp).
-struct OneMsr {
-  std::uint32_t count = 1;
-  std::uint32_t padding = 0;
-  kvm_msr_entry entry = {};
-};
-constexpr unsigned long kSetMsrs = _IOW(KVMIO, 0x89, CpuidHead);
 
 template <typename T>
 Result<T> get(int fd, unsigned long request, const char* name) {
@@ -127,10 +120,11 @@ Result<void> Vcpu::set_system_registers(const kvm_sregs& registers) {
 }
 
 Result<void> Vcpu::set_msr(std::uint32_t index, std::uint64_t value) {
-  OneMsr msr;
-  msr.entry.index = index;
-  msr.entry.data = value;
-  const auto done = kvm_ioctl(fd_.get(), kSetMsrs, "KVM_SET_MSRS", reinterpret_cast<unsigned long>(&msr));
+  MsrTable table = {};
+  table.head.count = 1;
+  table.entry[0].index = index;
+  table.entry[0].data = value;
+  const auto done = kvm_ioctl(fd_.get(), kSetMsrs, "KVM_SET_MSRS", reinterpret_cast<unsigned long>(&table));
   if (!done) return done.error();
   if (*done != 1) return Error{ErrorCode::kHostLacks, fmt::format("KVM refuses MSR {:#x}", index), ""};
   return {};

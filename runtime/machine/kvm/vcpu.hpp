@@ -10,6 +10,7 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "runtime/machine/kvm/cpuid.hpp"
+#include "runtime/machine/kvm/vcpu_state.hpp"
 #include "runtime/machine/kvm/vm.hpp"
 
 namespace tl::machine::kvm {
@@ -41,6 +42,11 @@ class Vcpu {
   Result<void> set_msr(std::uint32_t index, std::uint64_t value);
   // How fast the TSC counts.
   [[nodiscard]] Result<std::uint32_t> tsc_khz() const;
+
+  // While no thread is in enter(), and nothing is half done (VcpuSet). A state is for the same CPUID; the
+  // error is kHostLacks when this host's KVM cannot take it.
+  [[nodiscard]] Result<VcpuState> save(const Vm& vm) const;
+  Result<void> restore(const VcpuState& state);
 
   // Registers in a few lines, for the log.
   [[nodiscard]] std::string describe() const;

@@ -4,16 +4,20 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
 
 #include "common/io.hpp"
 #include "runtime/machine/kvm/kvm_ioctl.hpp"
+#include "runtime/machine/kvm/kvm_msrs.hpp"
 #include "runtime/machine/kvm/layout.hpp"
 
 namespace tl::machine::kvm {
 namespace {
+
+constexpr std::uint32_t kMsrTscDeadline = 0x6e0;
 
 template <typename T>
 Result<void> set(int fd, unsigned long request, const char* name, T& argument) {
@@ -91,8 +95,41 @@ Result<CpuidTable> Vm::supported_cpuid() const {
   return table;
 }
 
-bool Vm::has(int capability) const {
-  return kvm_ioctl_raw(fd(), KVM_CHECK_EXTENSION, static_cast<unsigned long>(capability)) > 0;
+int Vm::value_of(int capability) const {
+  return std::max(0, kvm_ioctl_raw(fd(), KVM_CHECK_EXTENSION, static_cast<unsigned long>(capability)));
+}
+
+Result<std::vector<std::uint32_t>> Vm::msr_indices() const {
+  MsrList list = {};
+  list.count = MsrList::kEntries;
+  if (auto got = set(kvm_.get(), kGetMsrIndexList, "KVM_GET_MSR_INDEX_LIST", list); !got) return got.error();
+  std::vector<std::uint32_t> indices(list.index, list.index + std::min(list.count, MsrList::kEntries));
+  // Not listed where KVM emulates it without the processor's help.
+  if (std::find(indices.begin(), indices.end(), kMsrTscDeadline) == indices.end())
+    indices.push_back(kMsrTscDeadline);
+  return indices;
+}
+
+Result<VmState> Vm::save() const {
+  VmState state;
+  for (std::size_t i = 0; i < state.controllers.size(); ++i) {
+    state.controllers[i].chip_id = static_cast<std::uint32_t>(i);
+    if (auto got = set(fd(), KVM_GET_IRQCHIP, "KVM_GET_IRQCHIP", state.controllers[i]); !got)
+      return got.error();
+  }
+  if (auto got = set(fd(), KVM_GET_PIT2, "KVM_GET_PIT2", state.timer); !got) return got.error();
+  if (auto got = set(fd(), KVM_GET_CLOCK, "KVM_GET_CLOCK", state.clock); !got) return got.error();
+  return state;
+}
+
+Result<void> Vm::restore(const VmState& state) {
+  VmState copy = state;
+  for (kvm_irqchip& controller : copy.controllers) {
+    if (auto done = set(fd(), KVM_SET_IRQCHIP, "KVM_SET_IRQCHIP", controller); !done) return done;
+  }
+  if (auto done = set(fd(), KVM_SET_PIT2, "KVM_SET_PIT2", copy.timer); !done) return done;
+  copy.clock.flags = 0;  // no more than the clock itself
+  return set(fd(), KVM_SET_CLOCK, "KVM_SET_CLOCK", copy.clock);
 }
 
 Result<std::size_t> Vm::run_bytes() const {

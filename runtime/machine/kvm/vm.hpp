@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "common/event_fd.hpp"
 #include "common/guest_memory.hpp"
@@ -9,6 +10,7 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "runtime/machine/kvm/kvm_cpuid.hpp"
+#include "runtime/machine/kvm/vm_state.hpp"
 
 namespace tl::machine::kvm {
 
@@ -26,8 +28,15 @@ class Vm {
 
   // What KVM can give to a guest's processors.
   [[nodiscard]] Result<CpuidTable> supported_cpuid() const;
-  [[nodiscard]] bool has(int capability) const;
+  [[nodiscard]] bool has(int capability) const { return value_of(capability) > 0; }
+  [[nodiscard]] int value_of(int capability) const;  // 0: it is not there
+  // The MSRs that make up a vCPU's state, TSC_DEADLINE among them.
+  [[nodiscard]] Result<std::vector<std::uint32_t>> msr_indices() const;
   [[nodiscard]] Result<std::size_t> run_bytes() const;  // of the mapping that a vCPU shares with KVM
+
+  // While no vCPU runs. The clock goes on from where it was saved.
+  [[nodiscard]] Result<VmState> save() const;
+  Result<void> restore(const VmState& state);
 
   [[nodiscard]] int fd() const { return vm_.get(); }
 
