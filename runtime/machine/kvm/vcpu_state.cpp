@@ -8,6 +8,7 @@
 
 #include "runtime/machine/kvm/kvm_ioctl.hpp"
 #include "runtime/machine/kvm/kvm_msrs.hpp"
+#include "runtime/machine/kvm/kvm_xsave.hpp"
 #include "runtime/machine/kvm/vcpu.hpp"
 
 // The order is half of the matter. When a vCPU is given its state:
@@ -26,7 +27,7 @@ namespace {
 
 constexpr std::uint32_t kMsrTsc = 0x10;
 constexpr std::uint32_t kMsrTscDeadline = 0x6e0;
-constexpr std::size_t kLeastXsaveBytes = sizeof(kvm_xsave);
+constexpr std::size_t kLeastXsaveBytes = sizeof(XsaveHead);
 
 Result<void> io(int fd, unsigned long request, const char* name, void* argument) {
   const auto done = kvm_ioctl(fd, request, name, reinterpret_cast<unsigned long>(argument));
@@ -71,7 +72,7 @@ Result<VcpuState> Vcpu::save(const Vm& vm) const {
   state.xsave.resize(
       std::max<std::size_t>(kLeastXsaveBytes, xsave_bytes > 0 ? static_cast<std::size_t>(xsave_bytes) : 0));
   const bool large = xsave_bytes > 0;
-  if (auto got = io(fd, large ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, "KVM_GET_XSAVE", state.xsave.data()); !got)
+  if (auto got = io(fd, large ? kGetXsave2 : kGetXsave, "KVM_GET_XSAVE", state.xsave.data()); !got)
     return got.error();
   if (auto got = io(fd, KVM_GET_XCRS, "KVM_GET_XCRS", &state.xcrs); !got) return got.error();
   if (auto got = io(fd, KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS", &state.debug); !got) return got.error();
@@ -93,7 +94,7 @@ Result<void> Vcpu::restore(const VcpuState& state) {
   if (auto set = io(fd, KVM_SET_MP_STATE, "KVM_SET_MP_STATE", &copy.mp_state); !set) return set;
   if (auto set = io(fd, KVM_SET_REGS, "KVM_SET_REGS", &copy.registers); !set) return set;
   if (auto set = io(fd, KVM_SET_SREGS, "KVM_SET_SREGS", &copy.system); !set) return set;
-  if (auto set = io(fd, KVM_SET_XSAVE, "KVM_SET_XSAVE", copy.xsave.data()); !set) return set;
+  if (auto set = io(fd, kSetXsave, "KVM_SET_XSAVE", copy.xsave.data()); !set) return set;
   if (auto set = io(fd, KVM_SET_XCRS, "KVM_SET_XCRS", &copy.xcrs); !set) return set;
   if (auto set = io(fd, KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &copy.debug); !set) return set;
   if (auto set = io(fd, KVM_SET_LAPIC, "KVM_SET_LAPIC", &copy.apic); !set) return set;

@@ -195,6 +195,7 @@ TEST_CASE("registers, MSRs and the local APIC go on in another machine from wher
   before.vcpus->wait_until_still();
   const auto vcpu = before.vcpus->vcpu(0).save(before.vm);
   const auto vm = before.vm.save();
+  INFO((vcpu ? "" : vcpu.error().message));
   REQUIRE(vcpu);
   REQUIRE(vm);
 
