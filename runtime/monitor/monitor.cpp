@@ -20,6 +20,7 @@
 #include "common/io.hpp"
 #include "common/random.hpp"
 #include "runtime/monitor/control.hpp"
+#include "runtime/monitor/footprint.hpp"
 #include "runtime/monitor/relay.hpp"
 #include "runtime/storage/image_store.hpp"
 
@@ -90,6 +91,7 @@ asio::awaitable<Result<void>> Monitor::run() {
   if (started) {
     log_.info("running");
     report_launch(std::nullopt);
+    give_back_start_up_memory();
     asio::co_spawn(context_, watch_timeout(), asio::detached);
     asio::co_spawn(context_, watch_agent(), asio::detached);
     while (!end_) co_await changed_.wait();

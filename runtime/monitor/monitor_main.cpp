@@ -12,6 +12,7 @@
 #include <asio/io_context.hpp>
 
 #include "runtime/monitor/control.hpp"
+#include "runtime/monitor/footprint.hpp"
 #include "runtime/monitor/launch.hpp"
 #include "runtime/monitor/monitor.hpp"
 
@@ -74,6 +75,7 @@ Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
 
 int main(int argc, char** argv) {
   ::prctl(PR_SET_NAME, "tl-monitor");
+  prepare_for_small_threads();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   const auto arguments = parse(argc, argv);

@@ -193,7 +193,7 @@ class Memory(Row):
     def measure(self):
         self.bench.inside("true")
         time.sleep(0.5)
-        return self.bench.monitor.resident_kib() / 1024
+        return self.bench.monitor.own_kib() / 1024
 
     def within(self, figure):
         return figure <= 8

@@ -4,6 +4,7 @@
 TL_E2E_TL     the `tl` under test (default: the release build of this tree)
 TL_E2E_SHARE  the folder with its kernel and images (default: ../share/tl beside the binary's folder)
 TL_E2E_ACCEL  the machine to run on: tcg (default) or kvm
+TL_LAB        set in the lab (tests/lab), whose processors are emulated: crowds and streams are smaller there
 CI=true       what `./dev setup` and `./dev build` provide must be there: without it a test fails, not skips
 """
 
@@ -17,6 +18,7 @@ TL = pathlib.Path(os.environ.get("TL_E2E_TL", ROOT / "build/release/bin/tl")).re
 SHARE = pathlib.Path(os.environ.get("TL_E2E_SHARE", TL.parent.parent / "share/tl")).resolve()
 KERNEL = SHARE / "kernel/vmlinux"
 ACCEL = os.environ.get("TL_E2E_ACCEL", "tcg")
+IN_LAB = "TL_LAB" in os.environ
 
 
 def require_built(present, reason):

@@ -12,7 +12,8 @@
 namespace tl::virtio::test {
 
 // The driver's side of a virtqueue, by the letter of the specification but for what a test does wrong on
-// purpose: it writes real rings into a guest's memory. The rings are in the first pages, buffers behind.
+// purpose: it writes real rings into a guest's memory. The rings are in the first pages from `base` on,
+// buffers behind.
 class FakeDriver {
  public:
   static constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
@@ -26,11 +27,20 @@ class FakeDriver {
     std::uint16_t next = 0;
   };
 
-  FakeDriver(const GuestMemory& memory, std::uint16_t size) : memory_(memory), size_(size) {}
+  FakeDriver(const GuestMemory& memory, std::uint16_t size, GuestAddr base = {})
+      : memory_(memory), size_(size), base_(base.value) {
+    // What a queue at the same place has left.
+    const std::vector<std::byte> zeroes(kTable.value - kDescriptors.value);
+    REQUIRE(memory_.write(kDescriptors + base_, zeroes));
+  }
 
-  [[nodiscard]] QueueLayout layout() const { return {size_, kDescriptors, kAvailable, kUsed}; }
+  [[nodiscard]] QueueLayout layout() const {
+    return {size_, kDescriptors + base_, kAvailable + base_, kUsed + base_};
+  }
 
-  void set(std::uint16_t index, const Descriptor& descriptor) { set(kDescriptors, index, descriptor); }
+  void set(std::uint16_t index, const Descriptor& descriptor) {
+    set(kDescriptors + base_, index, descriptor);
+  }
   void set(GuestAddr table, std::uint16_t index, const Descriptor& descriptor) {
     REQUIRE(memory_.store(table + std::uint64_t{index} * 16, descriptor));
   }
@@ -47,13 +57,13 @@ class FakeDriver {
   }
   // Makes the chain that begins at `head` available.
   void offer(std::uint16_t head) {
-    REQUIRE(memory_.store(kAvailable + 4 + std::uint64_t{next_} % size_ * 2, head));
+    REQUIRE(memory_.store(kAvailable + base_ + 4 + std::uint64_t{next_} % size_ * 2, head));
     set_available_index(++next_);
   }
-  void set_available_index(std::uint16_t index) { REQUIRE(memory_.store(kAvailable + 2, index)); }
-  void set_available_flags(std::uint16_t flags) { REQUIRE(memory_.store(kAvailable, flags)); }
+  void set_available_index(std::uint16_t index) { REQUIRE(memory_.store(kAvailable + base_ + 2, index)); }
+  void set_available_flags(std::uint16_t flags) { REQUIRE(memory_.store(kAvailable + base_, flags)); }
   void set_used_event(std::uint16_t index) {
-    REQUIRE(memory_.store(kAvailable + 4 + std::uint64_t{size_} * 2, index));
+    REQUIRE(memory_.store(kAvailable + base_ + 4 + std::uint64_t{size_} * 2, index));
   }
 
   struct Used {
@@ -61,17 +71,22 @@ class FakeDriver {
     std::uint32_t written;
   };
   [[nodiscard]] Used used(std::uint16_t slot) const {
-    return memory_.load<Used>(kUsed + 4 + std::uint64_t{slot} * 8).value();
+    return memory_.load<Used>(kUsed + base_ + 4 + std::uint64_t{slot} * 8).value();
   }
-  [[nodiscard]] std::uint16_t used_index() const { return memory_.load<std::uint16_t>(kUsed + 2).value(); }
-  [[nodiscard]] std::uint16_t used_flags() const { return memory_.load<std::uint16_t>(kUsed).value(); }
+  [[nodiscard]] std::uint16_t used_index() const {
+    return memory_.load<std::uint16_t>(kUsed + base_ + 2).value();
+  }
+  [[nodiscard]] std::uint16_t used_flags() const {
+    return memory_.load<std::uint16_t>(kUsed + base_).value();
+  }
   [[nodiscard]] std::uint16_t available_event() const {
-    return memory_.load<std::uint16_t>(kUsed + 4 + std::uint64_t{size_} * 8).value();
+    return memory_.load<std::uint16_t>(kUsed + base_ + 4 + std::uint64_t{size_} * 8).value();
   }
 
  private:
   const GuestMemory& memory_;
   std::uint16_t size_;
+  std::uint64_t base_;
   std::uint16_t next_ = 0;
 };
 

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QEMU with -enable-kvm in two ways: plain, as anybody would boot our kernel and initramfs with it, and as the machine
+of a sandbox of tl's, so that everything but the machine is the same."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+REAL = shutil.which("qemu-system-x86_64")
+
+# Takes what tl gives to an emulating QEMU and makes it one that runs on KVM: another accelerator and processor, a
+# kernel that finds out about its clocks from KVM, and a raw file in place of tl's disk where one is named.
+WRAPPER = r"""#!/usr/bin/python3
+import os, re, sys
+words = sys.argv[1:]
+raw = os.environ.get("BENCH_RAW_DISK")
+for i, word in enumerate(words):
+    if word.startswith("tcg"):
+        words[i] = "kvm"
+    elif word.startswith("max,"):
+        words[i] = "host"
+    elif word.startswith("driver=nbd") and raw:
+        words[i] = f"driver=raw,node-name=disk,discard=unmap,file.driver=file,file.filename={raw}"
+    words[i] = re.sub(r" machine_clocks=\S+| no_timer_check| noreplace-smp", "", words[i])
+os.execv(REAL, [REAL, *words])
+"""
+
+
+def install_wrapper(folder):
+    """A folder for the front of PATH."""
+    path = pathlib.Path(folder, "qemu-system-x86_64")
+    path.write_text(WRAPPER.replace("os.execv(REAL, [REAL", f"os.execv({REAL!r}, [{REAL!r}"))
+    path.chmod(0o755)
+    return str(folder)
+
+
+class PlainQemu:
+    def __init__(self, kernel, initramfs):
+        self.words = [
+            *(REAL, "-M", "microvm,acpi=off,rtc=on", "-enable-kvm", "-cpu", "host", "-m", "1024", "-smp", "1"),
+            *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"),
+            *("-kernel", kernel, "-initrd", initramfs, "-append", "console=ttyS0 quiet rdinit=/reference-init"),
+        ]
+
+    def seconds_to_init(self):
+        """From the exec to the first byte of init on the console."""
+        began = time.perf_counter()
+        machine = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
+            while b"\1" not in (piece := os.read(machine.stdout.fileno(), 4096)):
+                if not piece:
+                    raise RuntimeError("QEMU did not get to its init")
+            return time.perf_counter() - began
+        finally:
+            machine.kill()
+            machine.wait()
+            machine.stdout.close()
