@@ -54,7 +54,7 @@ class Bench:
 
     def plain(self):
         """QEMU with the kernel and the initramfs of a sandbox, and an init that says when it is there."""
-        sandbox = self.qemus.create("--accel", "tcg")
+        sandbox = self.qemus.ok("create", "--accel", "tcg").text
         (emulator,) = self.qemus.emulators()
         words = [os.fsdecode(word) for word in emulator.command]
         source = words[words.index("-initrd") + 1].replace("/proc/self/", f"/proc/{emulator.pid}/")
@@ -103,7 +103,7 @@ class Bench:
                 process.kill()
                 process.communicate()
 
-            other.append(tracing.until_first_entry(plain.words, self.ours.variables, "CPU 0", stop))
+            other.append(tracing.until_first_entry(plain.words, self.ours.variables, "qemu-system", stop))
         good = True
         for title, unit, scale, field in (
             ("exec to first KVM_RUN", "ms", 1e3, "seconds"),
@@ -140,7 +140,7 @@ class Bench:
     def round_trip(self):
         pairs = []
         for tl, accelerator in ((self.ours, "kvm"), (self.qemus, "tcg")):
-            sandbox = tl.create("--accel", accelerator)
+            sandbox = tl.ok("create", "--accel", accelerator).text
             words = ("exec", sandbox, "--user", "root", "-i", "--", "sh", "-c", "cat > /tmp/loop; chmod +x /tmp/loop")
             tl.ok(*words, stdin=(PROGRAMS / "bench-spawn-loop").read_bytes())
             pairs.append((tl, sandbox, [], []))
@@ -169,7 +169,7 @@ class Bench:
         self.qemus.variables["BENCH_RAW_DISK"] = str(raw)
         results = []
         for tl, accelerator in ((self.ours, "kvm"), (self.qemus, "tcg")):
-            sandbox = tl.create("--accel", accelerator)
+            sandbox = tl.ok("create", "--accel", accelerator).text
             tl.ok("exec", sandbox, "--user", "root", "-i", "--", "tar", "-x", "-C", "/", stdin=fio_with_libraries())
             tl.shell(sandbox, "dd if=/dev/zero of=/bench.data bs=1M count=64 conv=fsync 2>/dev/null")
             results.append((tl, sandbox, {job: [] for job in JOBS}))

@@ -24,14 +24,14 @@ for i, word in enumerate(words):
     elif word.startswith("driver=nbd") and raw:
         words[i] = f"driver=raw,node-name=disk,discard=unmap,file.driver=file,file.filename={raw}"
     words[i] = re.sub(r" machine_clocks=\S+| no_timer_check| noreplace-smp", "", words[i])
-os.execv(REAL, [REAL, *words])
+os.execv(REAL, [sys.argv[0], *words])
 """
 
 
 def install_wrapper(folder):
     """A folder for the front of PATH."""
     path = pathlib.Path(folder, "qemu-system-x86_64")
-    path.write_text(WRAPPER.replace("os.execv(REAL, [REAL", f"os.execv({REAL!r}, [{REAL!r}"))
+    path.write_text(WRAPPER.replace("REAL", repr(REAL)))
     path.chmod(0o755)
     return str(folder)
 
