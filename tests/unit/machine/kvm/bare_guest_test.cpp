@@ -4,8 +4,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
+
+#include <asio/io_context.hpp>
+
+#include "runtime/machine/cpu_limit/cpu_limiter.hpp"
+#include "runtime/machine/kvm/limited_vcpus.hpp"
 
 TL_GUEST(hello)
 TL_GUEST(i8042)
@@ -20,6 +28,7 @@ TL_GUEST(other)
 TL_GUEST(marks)
 
 using namespace tl;
+using namespace tl::machine;
 using namespace tl::machine::kvm;
 using namespace tl::machine::kvm::test;
 using Reason = VcpuSet::Reason;
@@ -37,6 +46,11 @@ bool has_kvm() {
 
 std::size_t entries(const char* folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+std::size_t lines(const char* file) {
+  std::ifstream stream(file);
+  return static_cast<std::size_t>(std::count(std::istreambuf_iterator<char>(stream), {}, '\n'));
 }
 
 }  // namespace
@@ -186,6 +200,28 @@ TEST_CASE("CPU time of vCPUs is counted while they run and not while they are he
   CHECK(guest.vcpus->cpu_time() - held < std::chrono::milliseconds(10));
 }
 
+TEST_CASE("vCPUs with a limit use about their share of a CPU, and go on when they are no longer limited",
+          "[kvm]") {
+  NEEDS_KVM;
+  BareGuest guest(guest_count());
+  const auto limited = std::make_shared<LimitedVcpus>(*guest.vcpus);
+  asio::io_context context;
+  const auto limiter =
+      CpuLimiter::start(context.get_executor(), limited, 0.5, 1, CpuLimiter::Method::kDutyCycle);
+  guest.go();
+  const auto begin = std::chrono::steady_clock::now();
+  context.run_for(std::chrono::seconds(2));
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+  const std::chrono::duration<double> used = guest.vcpus->cpu_time();
+  CHECK(used / wall < 0.55);  // a busy host may give it less, never more
+  CHECK(used / wall > 0.02);
+  limiter->stop();
+  limited->go_on();
+  guest.wait_counting();
+  limited->forget();
+  CHECK_FALSE(limited->cpu_time());
+}
+
 TEST_CASE("registers, MSRs and the local APIC go on in another machine from where they were saved", "[kvm]") {
   NEEDS_KVM;
   BareGuest before(guest_marks());
@@ -240,12 +276,14 @@ TEST_CASE("making and ending machines leaves no descriptor, thread or mapping be
     guest.go();
     guest.wait_end();
   };
-  round();
+  for (int i = 0; i < 20; ++i) round();  // what allocators and thread stacks keep for the next time
   const auto descriptors = entries("/proc/self/fd");
   const auto threads = entries("/proc/self/task");
-  for (int i = 0; i < 30; ++i) round();
+  const auto mappings = lines("/proc/self/maps");
+  for (int i = 0; i < 200; ++i) round();
   CHECK(entries("/proc/self/fd") == descriptors);
   CHECK(entries("/proc/self/task") == threads);
+  CHECK(lines("/proc/self/maps") < mappings + 20);
 }
 
 TEST_CASE("a host without KVM is told by name", "[kvm]") {
