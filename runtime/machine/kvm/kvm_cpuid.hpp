@@ -6,9 +6,9 @@
 #include <cstdint>
 
 // The CPUID tables of KVM as the kernel sees them. <asm/kvm.h> of Linux 6.1 to 6.7 cannot be used for them in
-// C++: its __DECLARE_FLEX_ARRAY puts an empty struct before the entries, which has a size of one byte here and
-// none in C, so that kvm_cpuid2 and with it the request numbers come out wrong. The same holds for kvm_msrs,
-// kvm_msr_list, kvm_xsave and kvm_signal_mask.
+// C++: its __DECLARE_FLEX_ARRAY puts an empty struct before the entries, which has a size of one byte here
+// and none in C, so that kvm_cpuid2 and with it the request numbers come out wrong. The same holds for
+// kvm_msrs, kvm_msr_list, kvm_xsave and kvm_signal_mask.
 namespace tl::machine::kvm {
 
 struct CpuidHead {
