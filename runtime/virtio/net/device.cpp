@@ -13,11 +13,11 @@ namespace tl::virtio::net {
 namespace {
 
 constexpr std::uint16_t kQueueSize = 256;
-constexpr unsigned VIRTIO_NET_F_MAC = 5;
-constexpr unsigned VIRTIO_NET_F_STATUS = 16;
-constexpr std::uint16_t VIRTIO_NET_S_LINK_UP = 1;
-constexpr std::uint64_t kFeatures = std::uint64_t{1} << VIRTIO_NET_F_MAC | std::uint64_t{1}
-                                                                               << VIRTIO_NET_F_STATUS;
+// VIRTIO_NET_F_MAC, VIRTIO_NET_F_STATUS and VIRTIO_NET_S_LINK_UP.
+constexpr unsigned kMacBit = 5;
+constexpr unsigned kStatusBit = 16;
+constexpr std::uint16_t kLinkUp = 1;
+constexpr std::uint64_t kFeatures = std::uint64_t{1} << kMacBit | std::uint64_t{1} << kStatusBit;
 
 bool is_transient(int number) {
   return number == EAGAIN || number == EWOULDBLOCK || number == EINTR;
@@ -34,7 +34,7 @@ Result<std::unique_ptr<Net>> Net::create(UniqueFd socket, const MacAddress& mac,
 
 Net::Net(UniqueFd socket, const MacAddress& mac)
     : Device({"virtio-net", VIRTIO_ID_NET, kFeatures, {kQueueSize, kQueueSize}}), socket_(std::move(socket)) {
-  config_ = {mac, VIRTIO_NET_S_LINK_UP};
+  config_ = {mac, kLinkUp};
 }
 
 std::span<const std::byte> Net::config() const {
