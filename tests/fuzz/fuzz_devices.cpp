@@ -44,6 +44,7 @@ std::unique_ptr<Device> make(std::uint8_t kind, Host& host, UniqueFd& other_end)
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name for it
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Host host;
   Input input(data, size);

@@ -11,8 +11,9 @@ using namespace tl;
 using namespace tl::virtio;
 using namespace tl::virtio::fuzz;
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name for it
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::unique_ptr<IoThread> thread = *IoThread::start("fuzz");
+  static std::unique_ptr<IoThread> thread = *IoThread::start("fuzz");
   static CheckedDisk disk;
   Guest& guest = Guest::get();
   auto device = std::make_unique<block::Block>(disk, 2, *thread, guest.log);

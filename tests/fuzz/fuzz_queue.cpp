@@ -7,6 +7,7 @@ using namespace tl;
 using namespace tl::virtio;
 using namespace tl::virtio::fuzz;
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name for it
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
   const auto kind = input.take<std::uint8_t>();
