@@ -4,6 +4,7 @@
 # e2e.sh TL SECONDS
 set -euo pipefail
 
+SECONDS=0
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 tl=$1 seconds=$2
 
@@ -16,4 +17,14 @@ for program in qemu-system-x86_64 mmdebstrap mke2fs setpriv; do
   if [ "${CI:-}" = true ]; then exit 1; fi
   exit 77
 done
-exec "$here/lab.sh" --seconds "$((seconds + 30))" -- python3 tests/lab/suite.py "$seconds"
+code=0
+for attempt in 1 2; do
+  left=$((seconds - SECONDS))
+  if [ "$left" -lt 120 ]; then break; fi
+  code=0
+  "$here/lab.sh" --seconds "$((left + 20))" -- python3 tests/lab/suite.py "$left" || code=$?
+  if [ "$code" -ne 75 ]; then exit "$code"; fi
+  printf 'lab: stood still at attempt %d of 2\n' "$attempt"
+done
+printf 'skipped: the emulated machine stood still, which says nothing about the suite; what was run is above\n'
+exit 77

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs a command on a machine with a true /dev/kvm, which QEMU emulates (README.md):
 #   lab.sh [--seconds N] [--build DIR]… [-- COMMAND…]
-# Output and exit status are the command's; 124 after N seconds; 125 when the lab itself fails. Without a command:
-# a shell.
+# Output and exit status are the command's; 124 after N seconds; 125 when the lab itself fails, and 75 when it stands
+# still in the middle, as emulated machines do now and then. Without a command: a shell.
 set -euo pipefail
 export LC_ALL=C
 
@@ -13,6 +13,7 @@ cache=${TL_CACHE:-${XDG_CACHE_HOME:-${HOME:?set HOME or TL_CACHE}/.cache}/tl-sbx
 seconds=0
 builds=()
 boot_seconds=90 # for a busy host; a quiet one takes 6
+still_seconds=90 # without a sign of life
 attempts=3      # emulating two processors, now and then the lab's own kernel does not come up
 
 fail() {
@@ -141,6 +142,10 @@ main() {
     if [ "$seconds" -gt 0 ] && [ $((SECONDS - started)) -ge "$seconds" ]; then
       printf 'lab: the command took longer than %d s\n' "$seconds" >&2
       exit 124
+    fi
+    if [ $(($(date +%s) - $(stat -c %Y "$work/status"))) -gt "$still_seconds" ]; then
+      printf 'lab: the emulated machine stands still\n' >&2
+      exit 75
     fi
     sleep 0.2
   done

@@ -29,7 +29,8 @@ namespace tl::machine {
 namespace {
 
 constexpr std::chrono::milliseconds kCpuTime(150);
-constexpr std::chrono::seconds kPatience(2);
+// CPU time is what tells an interpreter; a busy host's kernel may take its time to make a machine.
+constexpr std::chrono::seconds kPatience(15);
 constexpr int kLoopTurns = 3;
 
 struct Capability {
