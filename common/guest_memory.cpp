@@ -36,27 +36,22 @@ Result<std::byte*> map(std::uint64_t bytes) {
 
 Result<GuestMemory> GuestMemory::create(std::uint64_t bytes) {
   TL_CHECK(bytes > 0 && bytes % kPage == 0);
-  GuestMemory memory;
-  const std::uint64_t low = std::min(bytes, kHoleStart);
-  for (const auto& [start, length] : {std::pair{std::uint64_t{0}, low}, std::pair{kHoleEnd, bytes - low}}) {
-    if (length == 0) continue;
-    const auto host = map(length);
-    if (!host) return host.error();
-    memory.regions_.push_back({GuestAddr{start}, length, *host});
-  }
-  return memory;
+  const auto start = map(bytes);
+  if (!start) return start.error();
+  return GuestMemory({*start, bytes});
 }
 
-GuestMemory::GuestMemory(GuestMemory&& other) noexcept : regions_(std::exchange(other.regions_, {})) {}
+GuestMemory::GuestMemory(std::span<std::byte> ram) : ram_(ram) {
+  const std::uint64_t low = std::min(ram.size(), kHoleStart);
+  regions_.push_back({GuestAddr{0}, low, ram.data()});
+  if (low < ram.size()) regions_.push_back({GuestAddr{kHoleEnd}, ram.size() - low, ram.data() + low});
+}
+
+GuestMemory::GuestMemory(GuestMemory&& other) noexcept
+    : ram_(std::exchange(other.ram_, {})), regions_(std::exchange(other.regions_, {})) {}
 
 GuestMemory::~GuestMemory() {
-  for (const Region& region : regions_) ::munmap(region.host, region.bytes);
-}
-
-std::uint64_t GuestMemory::size_bytes() const {
-  std::uint64_t bytes = 0;
-  for (const Region& region : regions_) bytes += region.bytes;
-  return bytes;
+  if (!ram_.empty()) ::munmap(ram_.data(), ram_.size());
 }
 
 std::optional<std::span<std::byte>> GuestMemory::at(GuestAddr start, std::uint64_t bytes) const {

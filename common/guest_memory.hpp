@@ -27,8 +27,9 @@ constexpr GuestAddr operator+(GuestAddr at, std::uint64_t bytes) {
 inline constexpr std::uint64_t kHoleStart = std::uint64_t{3} << 30;
 inline constexpr std::uint64_t kHoleEnd = std::uint64_t{4} << 30;
 
-// The RAM of a guest: anonymous memory of this process, which the host gives page by page as it is touched,
-// in one region below kHoleStart and, when it is larger than that, a second one from kHoleEnd on.
+// The RAM of a guest: anonymous memory of this process, which the host gives page by page as it is touched.
+// One range here; for the guest one region below kHoleStart and, when there is more, a second one from
+// kHoleEnd on.
 //
 // The guest writes to it at any moment, also while a device reads it: copy a value once (load), check the
 // copy, use the copy. This class is the one door from guest addresses to host pointers: nothing else
@@ -48,7 +49,10 @@ class GuestMemory {
   ~GuestMemory();
 
   [[nodiscard]] const std::vector<Region>& regions() const { return regions_; }
-  [[nodiscard]] std::uint64_t size_bytes() const;
+  [[nodiscard]] std::uint64_t size_bytes() const { return ram_.size(); }
+  // All of it, the regions one after the other; at a multiple of 2 MiB. Whoever restores a guest may map over
+  // it (MAP_FIXED) before anybody else has looked.
+  [[nodiscard]] std::span<std::byte> ram() const { return ram_; }
 
   // The host's view of a range; nothing unless all of it lies in one region. An empty range is refused too.
   [[nodiscard]] std::optional<std::span<std::byte>> at(GuestAddr start, std::uint64_t bytes) const;
@@ -71,14 +75,16 @@ class GuestMemory {
     return write(to, std::as_bytes(std::span(&value, 1)));
   }
 
-  // Gives the pages of a range back to the host; they read as zeroes afterwards. `start` and `bytes` are
-  // multiples of 4096. False where at() would refuse.
+  // Gives the pages of a range back to the host; they read afterwards as they did before anybody wrote to
+  // them: as zeroes, or as a restored guest's saved memory. `start` and `bytes` are multiples of 4096. False
+  // where at() would refuse.
   [[nodiscard]] bool release(GuestAddr start, std::uint64_t bytes) const;
   // The same for a range that at() gave.
   [[nodiscard]] bool release(std::span<std::byte> range) const;
 
  private:
-  GuestMemory() = default;
+  explicit GuestMemory(std::span<std::byte> ram);
+  std::span<std::byte> ram_;
   std::vector<Region> regions_;
 };
 
