@@ -2,7 +2,7 @@
 #include "common/time.hpp"
 
 #include <charconv>
-#include <ctime>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -30,33 +30,32 @@ int number(std::string_view text) {
 }  // namespace
 
 std::string format_utc(std::chrono::system_clock::time_point time) {
-  const auto milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-  const std::time_t seconds = static_cast<std::time_t>(milliseconds / 1000);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, milliseconds % 1000);
+  using namespace std::chrono;
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(floor<milliseconds>(time) - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                     clock.subseconds().count());
 }
 
 Result<std::chrono::system_clock::time_point> parse_utc(std::string_view text) {
+  using namespace std::chrono;
   if (!has_shape(text)) {
     return Error{ErrorCode::kOutOfRange, fmt::format("\"{}\" is not a time", text), ""};
   }
-  std::tm parts{};
-  parts.tm_year = number(text.substr(0, 4)) - 1900;
-  parts.tm_mon = number(text.substr(5, 2)) - 1;
-  parts.tm_mday = number(text.substr(8, 2));
-  parts.tm_hour = number(text.substr(11, 2));
-  parts.tm_min = number(text.substr(14, 2));
-  parts.tm_sec = number(text.substr(17, 2));
-  const int year = parts.tm_year + 1900;
-  const bool in_range = year >= 1970 && year <= kLastYear && parts.tm_mon >= 0 && parts.tm_mon < 12 &&
-                        parts.tm_mday >= 1 && parts.tm_mday <= 31 && parts.tm_hour < 24 &&
-                        parts.tm_min < 60 && parts.tm_sec < 60;
+  const year_month_day date(year(number(text.substr(0, 4))),
+                            month(static_cast<unsigned>(number(text.substr(5, 2)))),
+                            day(static_cast<unsigned>(number(text.substr(8, 2)))));
+  const hours hour(number(text.substr(11, 2)));
+  const minutes minute(number(text.substr(14, 2)));
+  const seconds second(number(text.substr(17, 2)));
+  const bool in_range = date.ok() && date.year() >= year(1970) && date.year() <= year(kLastYear) &&
+                        hour < 24h && minute < 60min && second < 60s;
   if (!in_range) return Error{ErrorCode::kOutOfRange, fmt::format("{} is no time that can be", text), ""};
-  return std::chrono::system_clock::from_time_t(::timegm(&parts)) +
-         std::chrono::milliseconds(number(text.substr(20, 3)));
+  return system_clock::time_point(sys_days(date)) + hour + minute + second +
+         milliseconds(number(text.substr(20, 3)));
 }
 
 }  // namespace tl
