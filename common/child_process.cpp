@@ -2,6 +2,7 @@
 #include "common/child_process.hpp"
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,8 +20,8 @@
 
 // Between fork and exec only async-signal-safe calls are allowed, because another thread may have held any
 // lock at the fork: everything that allocates is prepared before (Launch), and run_child() makes bare system
-// calls. A failure there goes back through a close-on-exec pipe: what the parent reads is errno and the step,
-// and an empty pipe means that exec succeeded.
+// calls, starting with the clone itself. A failure there goes back through a close-on-exec pipe: what the
+// parent reads is errno and the step, and an empty pipe means that exec succeeded.
 namespace tl {
 namespace {
 
@@ -56,7 +57,8 @@ bool map_descriptors(const Launch& launch) {
   // is.
   ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   for (std::size_t i = 0; i < launch.fds->size(); ++i) {
-    launch.parked[i] = ::fcntl((*launch.fds)[i].ours, F_DUPFD_CLOEXEC, launch.above);
+    const int ours = (*launch.fds)[i].ours;
+    launch.parked[i] = ours >= launch.above ? ours : ::fcntl(ours, F_DUPFD_CLOEXEC, launch.above);
     if (launch.parked[i] < 0) return false;
   }
   bool has_stdin = false;
@@ -83,10 +85,11 @@ bool map_descriptors(const Launch& launch) {
   if (!map_descriptors(launch)) give_up(report, Step::kDescriptors);
   if (launch.working_dir != nullptr && ::chdir(launch.working_dir) != 0) give_up(report, Step::kWorkingDir);
 
-  // Handlers of ours must not run in the child, and ignored signals would stay ignored after exec.
+  // What somebody ignores stays ignored after exec: these are what shells, nohup and we ourselves ignore.
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU})
+    ::sigaction(signal, &action, nullptr);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -116,12 +119,16 @@ Error describe(const Failure& failure, const ChildSpec& spec) {
   return errno_error(failure.number, "run " + spec.argv[0]);
 }
 
-pid_t fork_with_signals_blocked(const Launch& launch) {
+pid_t clone_with_signals_blocked(const Launch& launch) {
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const pid_t pid = ::fork();
+  // Handlers of ours must not run in the child: the kernel takes them away (Linux 5.5).
+  clone_args wanted = {};
+  wanted.flags = CLONE_CLEAR_SIGHAND;
+  wanted.exit_signal = SIGCHLD;
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &wanted, sizeof wanted));
   if (pid == 0) run_child(launch);
   const int number = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -185,8 +192,8 @@ Result<ChildProcess> ChildProcess::spawn(const ChildSpec& spec) {
                       .death_signal = spec.death_signal.value_or(0),
                       .parent = ::getpid(),
                       .report = write_end.get()};
-  const pid_t pid = fork_with_signals_blocked(launch);
-  if (pid < 0) return errno_error("fork");
+  const pid_t pid = clone_with_signals_blocked(launch);
+  if (pid < 0) return errno_error("make a process for " + spec.argv[0]);
   write_end.reset();
 
   const bool own_group = spec.group != ChildSpec::Group::kInherit;
