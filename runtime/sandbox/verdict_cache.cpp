@@ -12,10 +12,11 @@ constexpr std::size_t kMaxCacheBytes = 64 * 1024;
 
 }  // namespace
 
-machine::HostVerdicts host_verdicts(const registry::StateFolder& folder) {
+machine::HostVerdicts host_verdicts(const registry::StateFolder& folder,
+                                    machine::AcceleratorRequest requested) {
   if (const auto text = read_file(folder.fd(), kCacheFile, kMaxCacheBytes)) {
     auto remembered = machine::parse_verdicts(*text);
-    if (remembered && remembered->fingerprint == machine::host_fingerprint()) return *std::move(remembered);
+    if (remembered && machine::still_holds(*remembered, requested)) return *std::move(remembered);
   }
   return probe_and_remember(folder);
 }

@@ -10,6 +10,14 @@ Error lacks(std::string message, const Verdict& verdict) {
 
 }  // namespace
 
+bool still_holds(const HostVerdicts& verdicts, AcceleratorRequest requested) {
+  const bool kvm = verdicts.kvm_fingerprint == kvm_fingerprint();
+  // Where KVM can be used, nobody asks for QEMU.
+  if (requested == AcceleratorRequest::kKvm) return kvm;
+  if (requested == AcceleratorRequest::kAuto && kvm && verdicts.kvm.usable) return true;
+  return kvm && verdicts.tcg_fingerprint == tcg_fingerprint();
+}
+
 Result<AcceleratorChoice> choose_accelerator(AcceleratorRequest requested, const HostVerdicts& verdicts) {
   const bool kvm = verdicts.kvm.usable;
   const std::string& why_not_kvm = verdicts.kvm.reason;

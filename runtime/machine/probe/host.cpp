@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -14,17 +13,6 @@
 
 namespace tl::machine {
 namespace {
-
-// One line of /proc/cpuinfo that tells processors apart.
-std::string cpu_model() {
-  const auto fd = open_at(AT_FDCWD, "/proc/cpuinfo", O_RDONLY);
-  if (!fd) return "";
-  std::string text(4096, '\0');  // the first processor
-  const ssize_t n = ::read(fd->get(), text.data(), text.size());
-  text.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
-  const std::size_t at = text.find("model name");
-  return at == std::string::npos ? "" : text.substr(at, text.find('\n', at) - at);
-}
 
 std::string boot_id() {
   const auto text = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256);
@@ -41,22 +29,23 @@ std::string stamp(const std::string& path) {
 
 }  // namespace
 
-std::string host_fingerprint() {
-  utsname kernel = {};
-  ::uname(&kernel);
-  const auto qemu = find_program("qemu-system-x86_64");
+std::string kvm_fingerprint() {
   struct stat device = {};
-  const bool has_device = ::stat("/dev/kvm", &device) == 0;
-  return fmt::format("boot {}; kernel {} {}; {}; kvm {} {:o} {}:{} access {}; uid {}; qemu {}; tl {}",
-                     boot_id(), kernel.release, kernel.version, cpu_model(), has_device ? device.st_rdev : 0,
-                     has_device ? device.st_mode : 0, device.st_uid, device.st_gid,
-                     ::access("/dev/kvm", R_OK | W_OK) == 0 ? 1 : 0, ::geteuid(), qemu ? stamp(*qemu) : "-",
-                     TL_VERSION);
+  if (::stat("/dev/kvm", &device) != 0) return "no /dev/kvm";
+  return fmt::format("boot {}; kvm {} {:o} {}:{} access {}; uid {}; tl {}", boot_id(), device.st_rdev,
+                     device.st_mode, device.st_uid, device.st_gid,
+                     ::access("/dev/kvm", R_OK | W_OK) == 0 ? 1 : 0, ::geteuid(), TL_VERSION);
+}
+
+std::string tcg_fingerprint() {
+  const auto qemu = find_program("qemu-system-x86_64");
+  return fmt::format("qemu {}; tl {}", qemu ? stamp(*qemu) : "-", TL_VERSION);
 }
 
 HostVerdicts probe_host() {
   HostVerdicts verdicts;
-  verdicts.fingerprint = host_fingerprint();
+  verdicts.kvm_fingerprint = kvm_fingerprint();
+  verdicts.tcg_fingerprint = tcg_fingerprint();
   verdicts.kvm = probe_kvm();
   verdicts.tcg = probe_tcg();
   return verdicts;

@@ -6,7 +6,7 @@
 namespace tl::machine {
 namespace {
 
-constexpr int kSchema = 1;
+constexpr int kSchema = 2;
 
 nlohmann::json to_json(const Verdict& verdict) {
   return {{"usable", verdict.usable}, {"reason", verdict.reason}, {"cure", verdict.cure}};
@@ -21,7 +21,8 @@ Verdict from_json(const nlohmann::json& json) {
 
 std::string serialize(const HostVerdicts& verdicts) {
   const nlohmann::json json{{"schema", kSchema},
-                            {"fingerprint", verdicts.fingerprint},
+                            {"kvm_fingerprint", verdicts.kvm_fingerprint},
+                            {"tcg_fingerprint", verdicts.tcg_fingerprint},
                             {"kvm", to_json(verdicts.kvm)},
                             {"tcg", to_json(verdicts.tcg)}};
   return json.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
@@ -33,7 +34,8 @@ Result<HostVerdicts> parse_verdicts(std::string_view text) {
     if (json.at("schema").get<int>() != kSchema) {
       return Error{ErrorCode::kFailure, "the host's verdicts are of another version", ""};
     }
-    return HostVerdicts{json.at("fingerprint").get<std::string>(), from_json(json.at("kvm")),
+    return HostVerdicts{json.at("kvm_fingerprint").get<std::string>(),
+                        json.at("tcg_fingerprint").get<std::string>(), from_json(json.at("kvm")),
                         from_json(json.at("tcg"))};
   } catch (const nlohmann::json::exception&) {
     return Error{ErrorCode::kFailure, "the host's verdicts are not readable", ""};

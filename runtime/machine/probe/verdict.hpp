@@ -19,9 +19,10 @@ struct Verdict {
 };
 
 // What was found out about this host. Finding out takes some ten milliseconds, so callers keep it and ask
-// again only when the fingerprint has changed.
+// again only when a fingerprint has changed.
 struct HostVerdicts {
-  std::string fingerprint;  // host_fingerprint() before the probes
+  std::string kvm_fingerprint;  // kvm_fingerprint() and tcg_fingerprint() before the probes
+  std::string tcg_fingerprint;
   Verdict kvm;
   Verdict tcg;
 
@@ -31,15 +32,19 @@ struct HostVerdicts {
 // Asks the host. Blocks for at most some seconds, usually well below 100 ms.
 HostVerdicts probe_host();
 
-// Changes when a verdict may have: boot, kernel, processor, /dev/kvm and who we are to it, the QEMU program.
-// Cheap.
-std::string host_fingerprint();
+// Change when the verdict may have. Of kvm: the boot (and with it kernel and processor), /dev/kvm and who we
+// are to it; of tcg: the QEMU program. Cheap.
+std::string kvm_fingerprint();
+std::string tcg_fingerprint();
 
 // One JSON document, and back. What is not one is an error, and the caller probes again.
 std::string serialize(const HostVerdicts& verdicts);
 Result<HostVerdicts> parse_verdicts(std::string_view text);
 
 enum class AcceleratorRequest { kAuto, kKvm, kTcg };
+
+// Whether what was found out still holds, as far as the request depends on it.
+[[nodiscard]] bool still_holds(const HostVerdicts& verdicts, AcceleratorRequest requested);
 
 struct AcceleratorChoice {
   Accelerator accelerator;

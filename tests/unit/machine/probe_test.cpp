@@ -166,31 +166,49 @@ TEST_CASE("a missing, a strange, an old and a good QEMU are told apart") {
 
 TEST_CASE("verdicts survive being written and read") {
   const HostVerdicts verdicts{
-      "boot x; \"quoted\" \n", {false, "no: é\xff", "cure"}, {true, "QEMU 7.2.22", ""}};
+      "boot x; \"quoted\" \n", "qemu y", {false, "no: é\xff", "cure"}, {true, "QEMU 7.2.22", ""}};
   const auto read = parse_verdicts(serialize(verdicts));
   REQUIRE(read);
-  CHECK(read->fingerprint == verdicts.fingerprint);
+  CHECK(read->kvm_fingerprint == verdicts.kvm_fingerprint);
+  CHECK(read->tcg_fingerprint == verdicts.tcg_fingerprint);
   CHECK(read->tcg == verdicts.tcg);
   CHECK(read->kvm.cure == "cure");
 }
 
 TEST_CASE("what is not a verdict document is an error") {
-  for (const char* text : {"", "null", "[]", "{}", R"({"schema": 2})", R"({"schema": 1, "fingerprint": 3})",
-                           R"({"schema": 1, "fingerprint": "x", "kvm": {}, "tcg": {}})",
-                           R"({"schema": 1, "fingerprint": "x", "kvm": null})"}) {
+  for (const char* text :
+       {"", "null", "[]", "{}", R"({"schema": 1})", R"({"schema": 2, "kvm_fingerprint": 3})",
+        R"({"schema": 2, "kvm_fingerprint": "x", "tcg_fingerprint": "y", "kvm": {}})",
+        R"({"schema": 2, "kvm_fingerprint": "x", "tcg_fingerprint": "y", "kvm": null})"}) {
     INFO(text);
     CHECK_FALSE(parse_verdicts(text));
   }
 }
 
-TEST_CASE("the fingerprint is the same when nothing has changed") {
-  CHECK(host_fingerprint() == host_fingerprint());
-  CHECK(contains(host_fingerprint(), "boot "));
+TEST_CASE("the fingerprints are the same when nothing has changed") {
+  CHECK(kvm_fingerprint() == kvm_fingerprint());
+  CHECK(tcg_fingerprint() == tcg_fingerprint());
+  CHECK(contains(tcg_fingerprint(), "qemu "));
+}
+
+TEST_CASE("verdicts hold as long as what the request depends on is as it was") {
+  HostVerdicts verdicts{kvm_fingerprint(), "another QEMU", {true, "", ""}, {true, "", ""}};
+  CHECK(still_holds(verdicts, AcceleratorRequest::kKvm));
+  CHECK(still_holds(verdicts, AcceleratorRequest::kAuto));
+  CHECK_FALSE(still_holds(verdicts, AcceleratorRequest::kTcg));
+  verdicts.kvm.usable = false;
+  CHECK_FALSE(still_holds(verdicts, AcceleratorRequest::kAuto));
+  verdicts.tcg_fingerprint = tcg_fingerprint();
+  CHECK(still_holds(verdicts, AcceleratorRequest::kAuto));
+  CHECK(still_holds(verdicts, AcceleratorRequest::kTcg));
+  verdicts.kvm_fingerprint = "another boot";
+  CHECK_FALSE(still_holds(verdicts, AcceleratorRequest::kKvm));
+  CHECK_FALSE(still_holds(verdicts, AcceleratorRequest::kAuto));
 }
 
 TEST_CASE("the accelerator is chosen with its reason") {
   HostVerdicts verdicts{
-      "", {false, "open /dev/kvm: Permission denied", "join kvm"}, {true, "QEMU 7.2.22", ""}};
+      "", "", {false, "open /dev/kvm: Permission denied", "join kvm"}, {true, "QEMU 7.2.22", ""}};
   const auto automatic = choose_accelerator(AcceleratorRequest::kAuto, verdicts);
   REQUIRE(automatic);
   CHECK(automatic->accelerator == Accelerator::kTcg);
