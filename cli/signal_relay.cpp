@@ -41,10 +41,9 @@ Result<std::unique_ptr<SignalRelay>> SignalRelay::start() {
   action.sa_handler = pass_on;
   action.sa_flags = SA_RESTART;
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    ::sigaction(kSignals[i], nullptr, &relay->found_[i]);
+    ::sigaction(kSignals[i], &action, &relay->found_[i]);
     // nohup(1) and shells' background jobs ignore some: they stay ignored.
-    if (relay->found_[i].sa_handler == SIG_IGN) continue;
-    ::sigaction(kSignals[i], &action, nullptr);
+    if (relay->found_[i].sa_handler == SIG_IGN) ::sigaction(kSignals[i], &relay->found_[i], nullptr);
   }
   return relay;
 }

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/data_folders.hpp"
 
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <string>
+
 #include <fmt/format.h>
 
 namespace tl {
 
 std::vector<std::filesystem::path> data_folders() {
   std::vector<std::filesystem::path> folders;
-  std::error_code failed;
-  const auto executable = std::filesystem::read_symlink("/proc/self/exe", failed);
-  if (!failed) folders.push_back(executable.parent_path().parent_path() / "share/tl");
+  std::array<char, PATH_MAX> executable;
+  const ssize_t length = ::readlink("/proc/self/exe", executable.data(), executable.size());
+  if (length > 0) {
+    const std::filesystem::path program(std::string(executable.data(), static_cast<std::size_t>(length)));
+    folders.push_back(program.parent_path().parent_path() / "share/tl");
+  }
   folders.emplace_back("/usr/local/share/tl");
   folders.emplace_back("/usr/share/tl");
   return folders;

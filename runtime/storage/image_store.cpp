@@ -176,18 +176,25 @@ Result<void> build_in(const fs::path& folder, const ImageStore::Recipe& recipe,
 Result<ImageStore> ImageStore::open(const fs::path& root, std::vector<fs::path> system_roots) {
   std::vector<fs::path> roots{root / "images"};
   for (const auto& system : system_roots) roots.push_back(system / "images");
-  if (auto made = make_folders(roots.front()); !made) return made.error().within("image store");
-  auto names = open_folder(roots.front() / "names");
-  if (!names) return names.error().within("image store");
-  auto locks = open_folder(roots.front() / "locks");
+  return ImageStore(std::move(roots));
+}
+
+Result<void> ImageStore::open_for_writing() {
+  if (names_) return {};
+  if (auto made = make_folders(own()); !made) return made.error().within("image store");
+  auto locks = open_folder(own() / "locks");
   if (!locks) return locks.error().within("image store");
-  return ImageStore(std::move(roots), *std::move(names), *std::move(locks));
+  auto names = open_folder(own() / "names");
+  if (!names) return names.error().within("image store");
+  locks_ = *std::move(locks);
+  names_ = *std::move(names);
+  return {};
 }
 
 Result<Image> ImageStore::add(const std::string& name, const Recipe& recipe, const Build& build) {
   TL_CHECK(is_image_digest(recipe.digest));
   if (auto valid = check_image_name(name); !valid) return valid.error();
-  if (auto swept = sweep(); !swept) return swept.error();
+  if (auto swept = sweep(); !swept) return swept.error();  // opens for writing
   const auto lock = FileLock::acquire(locks_.get(), folder_name(recipe.digest));
   if (!lock) return lock.error();
   auto image = find_digest(recipe.digest);
@@ -261,6 +268,7 @@ Result<ImageStore::Listing> ImageStore::list() const {
 
 Result<void> ImageStore::remove(const std::string& name, const InUse& in_use) {
   if (auto valid = check_image_name(name); !valid) return valid;
+  if (auto opened = open_for_writing(); !opened) return opened;
   const auto digest = digest_of_name(own(), name);
   if (!digest) return drop_name(name);  // unreadable, so nobody can say whose it was
   if (!*digest) {
@@ -292,6 +300,7 @@ Result<void> ImageStore::drop_name(const std::string& name) {
 }
 
 Result<std::size_t> ImageStore::sweep() {
+  if (auto opened = open_for_writing(); !opened) return opened.error();
   std::size_t count = 0;
   for (const auto& entry : entries_of(own())) {
     if (entry.compare(0, kFolderPrefix.size(), kFolderPrefix) != 0) continue;

@@ -72,9 +72,10 @@ class ImageStore {
   Result<std::size_t> sweep();
 
  private:
-  ImageStore(std::vector<std::filesystem::path> roots, UniqueFd names, UniqueFd locks)
-      : roots_(std::move(roots)), names_(std::move(names)), locks_(std::move(locks)) {}
+  explicit ImageStore(std::vector<std::filesystem::path> roots) : roots_(std::move(roots)) {}
   [[nodiscard]] const std::filesystem::path& own() const { return roots_.front(); }
+  // Makes the own root's folders. Before names_ and locks_ are used.
+  Result<void> open_for_writing();
   Result<Image> make(const std::string& name, const Recipe& recipe, const Build& build);
   Result<void> set_name(const std::string& name, const std::string& digest);
   Result<void> drop_name(const std::string& name);
