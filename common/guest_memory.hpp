@@ -75,6 +75,13 @@ class GuestMemory {
     return write(to, std::as_bytes(std::span(&value, 1)));
   }
 
+  // Puts `bytes` of a file at `start`, for a guest that has not begun. Whole pages are not copied but the
+  // file's own, shared with every guest that has them until it writes to one: a file that must not change
+  // while it is used. Without effect where at() would refuse: kOutOfRange, as for a file that is shorter.
+  Result<void> load_file(GuestAddr start, int fd, std::uint64_t offset, std::uint64_t bytes);
+  // What is the files' and not yet ours: parts of ram().
+  [[nodiscard]] const std::vector<std::span<std::byte>>& file_pages() const { return file_pages_; }
+
   // Gives the pages of a range back to the host; they read afterwards as they did before anybody wrote to
   // them: as zeroes, or as a restored guest's saved memory. `start` and `bytes` are multiples of 4096. False
   // where at() would refuse.
@@ -86,6 +93,7 @@ class GuestMemory {
   explicit GuestMemory(std::span<std::byte> ram);
   std::span<std::byte> ram_;
   std::vector<Region> regions_;
+  std::vector<std::span<std::byte>> file_pages_;
 };
 
 }  // namespace tl

@@ -7,8 +7,8 @@
 
 #include <asio/awaitable.hpp>
 
+#include "common/file_part.hpp"
 #include "common/result.hpp"
-#include "common/unique_fd.hpp"
 
 namespace tl::machine {
 
@@ -21,7 +21,7 @@ struct MachineSpec {
   double cpu_limit = 1.0;           // CPU seconds a second that all vCPUs together may use; > 0, ≤ vcpus
   std::uint32_t memory_mib = 1024;  // 1024–8192 for each vCPU
   std::filesystem::path kernel;     // ELF vmlinux with a PVH note
-  UniqueFd initramfs;               // a regular file or memfd, whatever its position; cpio newc
+  FilePart initramfs;               // cpio newc; for tcg a whole file
   // Added to base_command_line(), which every machine passes, and to what the machine's own devices need.
   std::string command_line;
 };

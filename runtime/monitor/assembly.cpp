@@ -16,15 +16,12 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 // The guest's device is as large as a disk may ever become; its file system is as large as asked for.
 constexpr std::uint64_t kDeviceBytes = 102400 * kMiB;
 
-Result<machine::MachineSpec> machine_spec(const Assembly::Plan& plan) {
-  auto initramfs = guest::make_initramfs();
-  if (!initramfs) return initramfs.error();
+machine::MachineSpec machine_spec(const Assembly::Plan& plan) {
   machine::MachineSpec spec;
   spec.vcpus = static_cast<unsigned>(std::ceil(plan.record.resources.cpus));
   spec.cpu_limit = plan.record.resources.cpus;
   spec.memory_mib = plan.record.resources.memory_mb;
   spec.kernel = plan.kernel;
-  spec.initramfs = *std::move(initramfs);
   return spec;
 }
 
@@ -33,9 +30,7 @@ Result<machine::MachineSpec> machine_spec(const Assembly::Plan& plan) {
 Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, const Plan& plan,
                                                   const Log& log) {
   std::unique_ptr<Assembly> assembly(new Assembly);
-  auto spec = machine_spec(plan);
-  if (!spec) return spec.error();
-
+  machine::MachineSpec spec = machine_spec(plan);
   storage::DiskSpec disk{plan.image, kDeviceBytes, plan.record.resources.disk_mb * kMiB};
   // An ephemeral sandbox's disk does not outlive its machine, and so not the host either.
   disk.durability = plan.record.name ? Durability::kSynced : Durability::kLazy;
@@ -52,7 +47,7 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
 
   const bool kvm = plan.record.accelerator == machine::accelerator_name(machine::Accelerator::kKvm);
   auto add_machine = kvm ? &Assembly::add_kvm_machine : &Assembly::add_tcg_machine;
-  auto added = ((*assembly).*add_machine)(executor, *std::move(spec), std::move(agent_link->second), log);
+  auto added = ((*assembly).*add_machine)(executor, std::move(spec), std::move(agent_link->second), log);
   if (!added) return added.error();
   return assembly;
 }
@@ -60,6 +55,9 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
 // Everything in this process.
 Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
                                        UniqueFd agent, const Log& log) {
+  auto initramfs = guest::initramfs_in_program();
+  if (!initramfs) return initramfs.error();
+  spec.initramfs = *std::move(initramfs);
   VirtioBoard::Parts parts;
   parts.memory_bytes = spec.memory_mib * kMiB;
   parts.vcpus = spec.vcpus;
@@ -79,6 +77,9 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
 // QEMU, which reaches the disk and the agent by sockets.
 Result<void> Assembly::add_tcg_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
                                        UniqueFd agent, const Log& log) {
+  auto initramfs = guest::initramfs_file();
+  if (!initramfs) return initramfs.error();
+  spec.initramfs = *std::move(initramfs);
   auto disk_link = stream_socket_pair();
   if (!disk_link) return disk_link.error();
   auto server = storage::NbdServer::start(std::move(disk_link->first), *disk_, log);

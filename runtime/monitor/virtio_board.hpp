@@ -28,7 +28,7 @@ class VirtioBoard final : public machine::kvm::Board {
   // `log` outlives the board.
   static Result<std::unique_ptr<VirtioBoard>> build(Parts parts, const Log& log);
 
-  [[nodiscard]] const GuestMemory& memory() const override { return memory_; }
+  [[nodiscard]] GuestMemory& memory() override { return memory_; }
   [[nodiscard]] std::vector<MmioDevice*> devices() override;
   void pause() override;
   void resume() override;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/virtio/io_thread.hpp"
 
-#include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 
 #include <array>
 #include <cerrno>
@@ -26,11 +26,13 @@ Result<std::unique_ptr<IoThread>> IoThread::start(const std::string& name) {
   if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, stop->fd(), &event) != 0) return errno_error("epoll_ctl");
   std::unique_ptr<IoThread> made(new IoThread(std::move(epoll), *std::move(stop)));
   try {
-    made->thread_ = std::thread([thread = made.get()] { thread->run(); });
+    made->thread_ = std::thread([thread = made.get(), name] {
+      ::prctl(PR_SET_NAME, name.c_str());
+      thread->run();
+    });
   } catch (const std::system_error& error) {
     return errno_error(error.code().value(), "start a thread for devices");
   }
-  ::pthread_setname_np(made->thread_.native_handle(), name.c_str());
   return made;
 }
 

@@ -182,15 +182,15 @@ Result<void> KvmMachine::State::load() {
   const auto tsc = made.front().tsc_khz();
   if (!tsc) return tsc.error();
 
-  const GuestMemory& memory = wiring.board->memory();
+  GuestMemory& memory = wiring.board->memory();
   const auto kernel = load_kernel(spec.kernel, memory, wiring.protocol);
   if (!kernel) return kernel.error();
   BootInfo info;
   info.command_line = kernel_command_line(spec, wiring.board->devices().size(), *tsc);
-  info.initramfs_fd = spec.initramfs.get();
+  info.initramfs = &spec.initramfs;
   info.vcpus = spec.vcpus;
   if (auto written = write_boot_info(memory, *kernel, info); !written) return written;
-  spec.initramfs.reset();
+  spec.initramfs = {};
   if (auto entered = enter_kernel(made.front(), memory, *kernel); !entered) return entered;
 
   auto set = VcpuSet::start(std::move(made), bus, [this](VcpuEnd why) {

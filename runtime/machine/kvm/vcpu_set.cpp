@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,11 +46,13 @@ Result<std::unique_ptr<VcpuSet>> VcpuSet::start(std::vector<Vcpu> vcpus, Bus& bu
   for (std::size_t i = 0; i < set->members_.size(); ++i) {
     Member& member = *set->members_[i];
     try {
-      member.thread = std::thread([set = set.get(), &member] { set->run(member); });
+      member.thread = std::thread([set = set.get(), &member, i] {
+        ::prctl(PR_SET_NAME, ("vcpu-" + std::to_string(i)).c_str());
+        set->run(member);
+      });
     } catch (const std::system_error& error) {
       return errno_error(error.code().value(), "start a thread for a vCPU");
     }
-    ::pthread_setname_np(member.thread.native_handle(), ("vcpu-" + std::to_string(i)).c_str());
   }
   set->wait_until_still();
   return set;

@@ -217,7 +217,7 @@ Result<void> TcgMachine::State::spawn() {
                     {STDERR_FILENO, report_theirs.get()},
                     {numbers.qmp, control->second.get()},
                     {numbers.console, serial->second.get()},
-                    {numbers.initramfs, spec.initramfs.get()}};
+                    {numbers.initramfs, spec.initramfs.file.get()}};
   if (wiring.disk) {
     child_spec.fds.push_back({numbers.disk, wiring.disk.get()});
   } else {
@@ -251,7 +251,7 @@ Result<void> TcgMachine::State::spawn() {
   process.assign(pidfd);
   wiring.disk.reset();
   wiring.agent.reset();
-  spec.initramfs.reset();
+  spec.initramfs = {};
   return {};
 }
 
@@ -323,7 +323,7 @@ Result<std::unique_ptr<TcgMachine>> TcgMachine::create(const asio::any_io_execut
                                                        const std::string& qemu) {
   auto path = find_program(qemu);
   if (!path) return path.error().with_hint("apt-get install qemu-system-x86");
-  TL_CHECK(spec.vcpus >= 1 && spec.initramfs);
+  TL_CHECK(spec.vcpus >= 1 && spec.initramfs.file && spec.initramfs.offset == 0);
   auto state = std::make_shared<State>(executor, std::move(spec), std::move(wiring), log, std::move(*path));
   return std::unique_ptr<TcgMachine>(new TcgMachine(std::move(state)));
 }

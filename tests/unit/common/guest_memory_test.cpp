@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/guest_memory.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <array>
 #include <limits>
+#include <string>
 
+#include "common/io.hpp"
+#include "common/unique_fd.hpp"
 #include "tests/support/catch.hpp"
 
 namespace tl {
@@ -31,6 +37,42 @@ TEST_CASE("memory up to the hole is one region, more goes on behind the hole") {
   CHECK(large.regions()[1].start == GuestAddr{4 * kGiB});
   CHECK(large.regions()[1].bytes == 2 * kGiB);
   CHECK(large.size_bytes() == 5 * kGiB);
+}
+
+TEST_CASE("a file in memory is the file's own pages until somebody writes, and its edges are exact") {
+  constexpr std::uint64_t kBytes = 512 * 1024 + 100;
+  const UniqueFd file(::memfd_create("test", MFD_CLOEXEC));
+  std::string contents(kBytes + 5000, '\0');
+  for (std::size_t i = 0; i < contents.size(); ++i) contents[i] = static_cast<char>('a' + i % 23);
+  REQUIRE(write_all(file.get(), contents));
+  auto memory = memory_of(4 * kMiB);
+  const auto text = [&memory](GuestAddr at, std::uint64_t bytes) {
+    std::string copy(bytes, '\0');
+    REQUIRE(memory.read(at, std::as_writable_bytes(std::span(copy))));
+    return copy;
+  };
+
+  // In the same place of their pages: mapped, and what follows the last byte stays zero.
+  const GuestAddr start{kMiB + 700};
+  REQUIRE(memory.load_file(start, file.get(), 4096 + 700, kBytes - 4796));
+  CHECK(text(start, kBytes - 4796) == contents.substr(4796, kBytes - 4796));
+  CHECK(text({kMiB}, 700) == std::string(700, '\0'));
+  CHECK(text(start + (kBytes - 4796), 5000) == std::string(5000, '\0'));
+  REQUIRE(memory.file_pages().size() == 1);
+  CHECK(memory.file_pages()[0].data() == memory.ram().data() + kMiB + 4096);
+  // Elsewhere in their pages: copied.
+  REQUIRE(memory.load_file({3 * kMiB}, file.get(), 10, kBytes));
+  CHECK(text({3 * kMiB}, kBytes) == contents.substr(10, kBytes));
+  CHECK(memory.file_pages().size() == 1);
+
+  REQUIRE(memory.store(start + 8192, 'X'));
+  CHECK(text(start + 8192, 1) == "X");
+  char unchanged = 0;
+  REQUIRE(::pread(file.get(), &unchanged, 1, 4796 + 8192) == 1);
+  CHECK(unchanged == contents[4796 + 8192]);
+
+  CHECK_FALSE(memory.load_file({0}, file.get(), 6000, kBytes));
+  CHECK_FALSE(memory.load_file({4 * kMiB - 4096}, file.get(), 0, 8192));
 }
 
 TEST_CASE("a range is given only when all of it is one region's") {

@@ -10,24 +10,34 @@
 using namespace tl;
 using namespace tl::guest;
 
-TEST_CASE("the initramfs holds the agent as /init, the same bytes every time") {
-  const auto first = make_initramfs();
-  REQUIRE(first);
-  const auto second = make_initramfs();
-  REQUIRE(second);
-  const auto bytes = read_to_end(first->get(), 64 * 1024 * 1024);
-  REQUIRE(bytes);
-  CHECK(*bytes == read_to_end(second->get(), 64 * 1024 * 1024).value());
-  CHECK(bytes->starts_with("070701"));  // cpio newc
-  CHECK(bytes->find("TRAILER!!!") != std::string::npos);
-  const auto image = agent_image();
-  REQUIRE(image.size() > 100'000);
-  const std::string_view agent(reinterpret_cast<const char*>(image.data()), image.size());
-  CHECK(
-      agent.starts_with("\x7F"
-                        "ELF"));
-  CHECK(bytes->find(agent) != std::string::npos);
-  CHECK(image.size() < 2'500'000);
+namespace {
+
+std::string contents(const FilePart& part) {
+  std::string bytes(part.bytes, '\0');
+  REQUIRE(pread_exact(part.file.get(), std::as_writable_bytes(std::span(bytes)), part.offset));
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("the initramfs has the agent as /init, and is the same wherever it is read") {
+  const std::string_view packed(reinterpret_cast<const char*>(initramfs().data()), initramfs().size());
+  REQUIRE(packed.size() > 100'000);
+  CHECK(packed.size() < 2'500'000);
+  CHECK(packed.starts_with("070701"));  // cpio newc
+  CHECK(packed.find("init\0", 0, 5) != std::string_view::npos);
+  CHECK(packed.find("\x7F"
+                    "ELF") != std::string_view::npos);
+  CHECK(packed.find("TRAILER!!!") != std::string_view::npos);
+
+  const auto embedded = initramfs_in_program();
+  REQUIRE(embedded);
+  CHECK(embedded->offset % 4096 == 0);
+  CHECK(contents(*embedded) == packed);
+  const auto file = initramfs_file();
+  REQUIRE(file);
+  CHECK(file->offset == 0);
+  CHECK(contents(*file) == packed);
 }
 
 TEST_CASE("the host name is added to the hosts file once") {

@@ -36,7 +36,7 @@ void add_entry(std::string& archive, std::string_view name, unsigned mode, unsig
 
 }  // namespace
 
-UniqueFd initramfs_with_init(char command) {
+FilePart initramfs_with_init(char command) {
   std::string program(tl_test_init, tl_test_init_end);
   program.at(static_cast<std::size_t>(tl_test_init_command - tl_test_init)) = command;
   std::string archive;
@@ -46,7 +46,7 @@ UniqueFd initramfs_with_init(char command) {
   add_entry(archive, "TRAILER!!!", 0, 0, 0, "");
   UniqueFd file(::memfd_create("initramfs", MFD_CLOEXEC));
   if (!write_all(file.get(), archive)) throw std::runtime_error("memfd");
-  return file;
+  return FilePart{std::move(file), 0, archive.size()};
 }
 
 }  // namespace tl::machine::test

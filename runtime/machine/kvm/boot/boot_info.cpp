@@ -2,7 +2,6 @@
 #include "runtime/machine/kvm/boot/boot_info.hpp"
 
 #include <asm/bootparam.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -48,19 +47,15 @@ std::vector<MemoryRange> usable_memory(const GuestMemory& memory) {
 }
 
 // As high as it may be: the kernel grows upwards.
-Result<Initramfs> load_initramfs(const GuestMemory& memory, const LoadedKernel& kernel, int fd) {
-  if (fd < 0) return Initramfs{};
-  struct stat status = {};
-  if (::fstat(fd, &status) != 0) return errno_error("initramfs");
-  Initramfs loaded;
-  loaded.bytes = static_cast<std::uint64_t>(status.st_size);
-  if (loaded.bytes == 0) return Initramfs{};
+Result<Initramfs> load_initramfs(GuestMemory& memory, const LoadedKernel& kernel, const FilePart* part) {
+  if (part == nullptr || !part->file || part->bytes == 0) return Initramfs{};
+  const std::uint64_t bytes = part->bytes;
   const std::uint64_t end = std::min(memory.regions().front().bytes, layout::kInitramfsEnd) & ~(kPage - 1);
-  if (loaded.bytes > end) return does_not_fit("the initramfs");
-  loaded.start = GuestAddr{(end - loaded.bytes) & ~(kPage - 1)};
-  const auto there = memory.at(loaded.start, loaded.bytes);
-  if (!there || loaded.start < kernel.end) return does_not_fit("the initramfs");
-  if (auto read = pread_exact(fd, *there, 0); !read) return read.error().within("read the initramfs");
+  if (bytes > end) return does_not_fit("the initramfs");
+  const Initramfs loaded{GuestAddr{(end - bytes) & ~(kPage - 1)}, bytes};
+  if (loaded.start < kernel.end) return does_not_fit("the initramfs");
+  const auto read = memory.load_file(loaded.start, part->file.get(), part->offset, bytes);
+  if (!read) return read.error().within("read the initramfs");
   return loaded;
 }
 
@@ -125,9 +120,9 @@ Result<void> write_command_line(const GuestMemory& memory, const std::string& li
 
 }  // namespace
 
-Result<void> write_boot_info(const GuestMemory& memory, const LoadedKernel& kernel, const BootInfo& info) {
+Result<void> write_boot_info(GuestMemory& memory, const LoadedKernel& kernel, const BootInfo& info) {
   if (auto done = write_command_line(memory, info.command_line); !done) return done;
-  const auto initramfs = load_initramfs(memory, kernel, info.initramfs_fd);
+  const auto initramfs = load_initramfs(memory, kernel, info.initramfs);
   if (!initramfs) return initramfs.error();
   if (auto done = write_mp_table(memory, info.vcpus); !done) return done;
   if (kernel.protocol == BootProtocol::kPvh) return write_start_info(memory, *initramfs);

@@ -48,7 +48,7 @@ Result<std::optional<GuestAddr>> find_pvh_entry(const KernelFile& file, const El
 
 }  // namespace
 
-Result<LoadedKernel> load_elf(const KernelFile& file, const GuestMemory& memory, BootProtocol preferred) {
+Result<LoadedKernel> load_elf(const KernelFile& file, GuestMemory& memory, BootProtocol preferred) {
   const auto head = file.read<Elf64_Ehdr>(0);
   if (!head) return head.error();
   if (!is_for_us(*head)) return KernelFile::damaged("it is no ELF executable for x86-64");

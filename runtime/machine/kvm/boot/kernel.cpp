@@ -12,7 +12,7 @@
 namespace tl::machine::kvm {
 namespace {
 
-Result<LoadedKernel> load(int fd, const GuestMemory& memory, BootProtocol preferred) {
+Result<LoadedKernel> load(int fd, GuestMemory& memory, BootProtocol preferred) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return errno_error("fstat");
   const KernelFile file(fd, static_cast<std::uint64_t>(status.st_size));
@@ -24,7 +24,7 @@ Result<LoadedKernel> load(int fd, const GuestMemory& memory, BootProtocol prefer
 
 }  // namespace
 
-Result<LoadedKernel> load_kernel(const std::filesystem::path& path, const GuestMemory& memory,
+Result<LoadedKernel> load_kernel(const std::filesystem::path& path, GuestMemory& memory,
                                  BootProtocol preferred) {
   const auto fd = open_at(AT_FDCWD, path.string(), O_RDONLY);
   if (!fd) return fd.error().within("load the kernel");

@@ -33,13 +33,13 @@ class KernelFile {
     return value;
   }
   // `bytes` of the file into the guest.
-  Result<void> load(std::uint64_t offset, std::uint64_t bytes, const GuestMemory& memory,
-                    GuestAddr to) const {
+  Result<void> load(std::uint64_t offset, std::uint64_t bytes, GuestMemory& memory, GuestAddr to) const {
     if (bytes == 0) return {};
     const auto there = memory.at(to, bytes);
     if (!there || to < GuestAddr{0x100000})
       return damaged("a part of it does not fit into the guest's memory");
-    return read(offset, *there);
+    if (offset > bytes_ || bytes > bytes_ - offset) return damaged("it ends too early");
+    return memory.load_file(to, fd_, offset, bytes);
   }
 
   // Bytes of the file, looked at by offset.
@@ -68,7 +68,7 @@ class KernelFile {
 // The formats; load_kernel() chooses.
 struct LoadedKernel;
 enum class BootProtocol;
-Result<LoadedKernel> load_elf(const KernelFile& file, const GuestMemory& memory, BootProtocol preferred);
-Result<LoadedKernel> load_bzimage(const KernelFile& file, const GuestMemory& memory);
+Result<LoadedKernel> load_elf(const KernelFile& file, GuestMemory& memory, BootProtocol preferred);
+Result<LoadedKernel> load_bzimage(const KernelFile& file, GuestMemory& memory);
 
 }  // namespace tl::machine::kvm

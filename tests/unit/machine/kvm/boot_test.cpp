@@ -187,9 +187,9 @@ TEST_CASE_METHOD(Fixture,
 TEST_CASE_METHOD(Fixture, "boot_params tell of the memory, the command line and the initramfs") {
   const auto kernel = load(ElfKernel().bytes());
   REQUIRE(kernel);
-  const UniqueFd initramfs = test::memory_file();
-  REQUIRE(::write(initramfs.get(), "initramfs", 9) == 9);
-  REQUIRE(write_boot_info(memory, *kernel, {"console=ttyS0", initramfs.get(), 2}));
+  const FilePart initramfs{test::memory_file(), 0, 9};
+  REQUIRE(::write(initramfs.file.get(), "initramfs", 9) == 9);
+  REQUIRE(write_boot_info(memory, *kernel, {"console=ttyS0", &initramfs, 2}));
   const auto params = memory.load<boot_params>(layout::kBootParams);
   REQUIRE(params);
   CHECK(text({params->hdr.cmd_line_ptr}, 14) == std::string("console=ttyS0\0", 14));
@@ -217,9 +217,9 @@ TEST_CASE("memory above the hole is a range of its own, and nothing is in the ho
 TEST_CASE_METHOD(Fixture, "PVH's start info tells the same") {
   LoadedKernel kernel;
   kernel.protocol = BootProtocol::kPvh;
-  const UniqueFd initramfs = test::memory_file();
-  REQUIRE(::write(initramfs.get(), "initramfs", 9) == 9);
-  REQUIRE(write_boot_info(memory, kernel, {"quiet", initramfs.get(), 1}));
+  const FilePart initramfs{test::memory_file(), 0, 9};
+  REQUIRE(::write(initramfs.file.get(), "initramfs", 9) == 9);
+  REQUIRE(write_boot_info(memory, kernel, {"quiet", &initramfs, 1}));
   const auto info = memory.load<PvhStartInfo>(layout::kPvhStartInfo);
   CHECK(info->magic == 0x336ec578);
   CHECK(text({info->command_line}, 6) == std::string("quiet\0", 6));
@@ -233,13 +233,13 @@ TEST_CASE_METHOD(Fixture, "PVH's start info tells the same") {
 TEST_CASE_METHOD(Fixture, "what does not fit is refused by name") {
   LoadedKernel kernel;
   kernel.end = GuestAddr{60 * kMiB};
-  const UniqueFd initramfs = test::memory_file();
-  REQUIRE(::ftruncate(initramfs.get(), 5 * kMiB) == 0);
-  const auto overlap = write_boot_info(memory, kernel, {"", initramfs.get(), 1});
+  FilePart initramfs{test::memory_file(), 0, 5 * kMiB};
+  REQUIRE(::ftruncate(initramfs.file.get(), 65 * kMiB) == 0);
+  const auto overlap = write_boot_info(memory, kernel, {"", &initramfs, 1});
   REQUIRE_FALSE(overlap);
   CHECK(overlap.error().message.find("initramfs") != std::string::npos);
-  REQUIRE(::ftruncate(initramfs.get(), 65 * kMiB) == 0);
-  CHECK_FALSE(write_boot_info(memory, kernel, {"", initramfs.get(), 1}));
+  initramfs.bytes = 65 * kMiB;
+  CHECK_FALSE(write_boot_info(memory, kernel, {"", &initramfs, 1}));
   CHECK(write_boot_info(memory, kernel, {std::string(kCommandLineBytes, 'x'), -1, 1}));
   const auto line = write_boot_info(memory, kernel, {std::string(kCommandLineBytes + 1, 'x'), -1, 1});
   REQUIRE_FALSE(line);
