@@ -84,13 +84,13 @@ Result<UniqueFd> listen_control(int work_dir_fd) {
   if (::bind(fd->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
     return errno_error("bind the control socket");
   }
-  if (auto listening = adopt_control(*fd); !listening) return listening.error();
+  if (auto listening = adopt_control(fd->get()); !listening) return listening.error();
   return fd;
 }
 
-Result<void> adopt_control(const UniqueFd& listener) {
+Result<void> adopt_control(int listener) {
   // Each listen() writes down whose socket it is.
-  if (::listen(listener.get(), kControlBacklog) != 0) return errno_error("listen on the control socket");
+  if (::listen(listener, kControlBacklog) != 0) return errno_error("listen on the control socket");
   return {};
 }
 

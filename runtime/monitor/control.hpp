@@ -37,7 +37,7 @@ Result<UniqueFd> connect_control(int work_dir_fd);
 Result<UniqueFd> listen_control(int work_dir_fd);
 // Makes a listening socket that another process opened this process's own: those who connect from now on see
 // us as their peer (SO_PEERCRED).
-Result<void> adopt_control(const UniqueFd& listener);
+Result<void> adopt_control(int listener);
 
 // The first bytes between a monitor and the process that started it, over a socket pair: the monitor sends
 // one LaunchReport as a line of JSON, the other side answers with kLaunchAccepted. A creator that goes away

@@ -35,6 +35,8 @@ ControlServer::ControlServer(const asio::any_io_executor& executor, UniqueFd lis
 
 asio::awaitable<void> ControlServer::run() {
   constexpr std::chrono::milliseconds kOutOfDescriptors{100};
+  if (const auto ours = adopt_control(listener_.native_handle()); !ours)
+    log_.info("{}", ours.error().message);
   while (listener_.is_open()) {
     asio::error_code failed;
     co_await listener_.async_wait(asio::posix::stream_descriptor::wait_read,

@@ -10,6 +10,7 @@
 
 #include "common/io.hpp"
 #include "runtime/monitor/control.hpp"
+#include "runtime/registry/document.hpp"
 
 namespace tl::monitor {
 namespace {
@@ -24,13 +25,35 @@ Error died() {
   return Error{ErrorCode::kFailure, "the monitor ended before the sandbox was ready", ""};
 }
 
+Result<void> send_record(int fd, const registry::SandboxRecord& record) {
+  const auto text = registry::format_document(record);
+  if (!text) return text.error();
+  const auto length = static_cast<std::uint32_t>(text->size());
+  std::string message(reinterpret_cast<const char*>(&length), sizeof length);
+  return write_all(fd, message + *text);
+}
+
 }  // namespace
+
+Result<registry::SandboxRecord> receive_record(int launch_fd, const std::string& id) {
+  std::uint32_t length = 0;
+  if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(&length, 1))); !read)
+    return read.error();
+  if (length > registry::kMaxDocumentBytes) return Error{ErrorCode::kFailure, "the record is too long", ""};
+  std::string text(length, '\0');
+  if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(text))); !read) return read.error();
+  auto parsed = registry::parse_document(id, text);
+  auto* const record = std::get_if<registry::SandboxRecord>(&parsed);
+  if (record == nullptr) return Error{ErrorCode::kFailure, "the record is not readable", ""};
+  return std::move(*record);
+}
 
 Result<Launch> Launch::start(LaunchSpec spec) {
   auto link = stream_socket_pair();
   if (!link) return link.error();
   ChildSpec child;
-  child.argv = {"/proc/self/exe", "--monitor", "--home", spec.home, "--sandbox", spec.sandbox};
+  child.argv = {"/proc/self/exe",       "--monitor", "--home",    spec.home, "--sandbox",
+                spec.record.sandbox_id, "--kernel",  spec.kernel, "--image", spec.image};
   if (spec.debug) child.argv.emplace_back("--debug");
   if (spec.lifetime == Lifetime::kCreators) child.argv.emplace_back("--with-creator");
   child.working_dir = "/";
@@ -43,6 +66,7 @@ Result<Launch> Launch::start(LaunchSpec spec) {
   auto process = ChildProcess::spawn(child);
   if (!process) return process.error().within("start the monitor");
   process->detach();
+  if (auto sent = send_record(link->first.get(), spec.record); !sent) return sent.error();
   return Launch(std::move(link->first));
 }
 

@@ -7,6 +7,7 @@
 #include "common/child_process.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
+#include "runtime/registry/record.hpp"
 
 namespace tl::monitor {
 
@@ -17,11 +18,13 @@ enum class Lifetime {
 };
 
 struct LaunchSpec {
-  std::string home;     // absolute path of the state folder
-  std::string sandbox;  // ID; its document exists
-  UniqueFd life_lock;   // held; passed on without a gap
-  UniqueFd listener;    // of listen_control(): commands can connect before the monitor is there
-  UniqueFd log;         // the monitor's stdout and stderr
+  std::string home;                // absolute path of the state folder
+  registry::SandboxRecord record;  // as its document, which exists, has it
+  std::string kernel;              // absolute paths of what it is made from, which the creator has found
+  std::string image;
+  UniqueFd life_lock;  // held; passed on without a gap
+  UniqueFd listener;   // of listen_control(): commands can connect before the monitor is there
+  UniqueFd log;        // the monitor's stdout and stderr
   bool debug = false;
   Lifetime lifetime = Lifetime::kOwn;
 };
@@ -52,5 +55,8 @@ class Launch {
 inline constexpr int kLifeLockFd = 3;
 inline constexpr int kLaunchFd = 4;
 inline constexpr int kListenerFd = 5;
+
+// The first thing on the link, from the creator: the record, so that the monitor need not look for it.
+Result<registry::SandboxRecord> receive_record(int launch_fd, const std::string& id);
 
 }  // namespace tl::monitor

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/monitor/monitor.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,13 +17,12 @@
 #include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
-#include "common/data_folders.hpp"
 #include "common/io.hpp"
 #include "common/random.hpp"
 #include "runtime/monitor/control.hpp"
 #include "runtime/monitor/footprint.hpp"
 #include "runtime/monitor/relay.hpp"
-#include "runtime/storage/image_store.hpp"
+#include "runtime/registry/paths.hpp"
 
 namespace tl::monitor {
 namespace {
@@ -72,21 +72,23 @@ std::string describe(const machine::MachineExit& exit) {
 
 }  // namespace
 
-Monitor::Monitor(asio::io_context& context, Options options, registry::Registry& registry, const Log& log)
+Monitor::Monitor(asio::io_context& context, Options options, const Log& log)
     : context_(context),
       options_(std::move(options)),
-      registry_(registry),
       log_(log),
+      record_(std::move(options_.record)),
       control_(context.get_executor(), std::move(options_.listener), log,
                [this](StreamPtr stream) { serve(std::move(stream)); }),
       creator_(context, options_.creator.release()),
       changed_(context.get_executor()) {}
 
 asio::awaitable<Result<void>> Monitor::run() {
+  Result<void> started = co_await start_machine();
+  // The guest is on its way. Whatever can wait until then waits until here.
+  if (const auto settled = settle(); started) started = settled;
   asio::co_spawn(context_, watch_creator(), asio::detached);
   asio::co_spawn(context_, watch_signals(), asio::detached);
   asio::co_spawn(context_, control_.run(), asio::detached);
-  Result<void> started = prepare();
   if (started) started = co_await boot();
   if (started) {
     log_.info("running");
@@ -106,23 +108,14 @@ asio::awaitable<Result<void>> Monitor::run() {
 
 Result<void> Monitor::prepare() {
   log_.debug("preparing");
-  auto record = registry_.read(options_.sandbox);
-  if (!record) return record.error();
-  record_ = *std::move(record);
-  auto kernel = find_kernel();
-  if (!kernel) return kernel.error();
-  auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
-  if (!store) return store.error();
-  const auto image = store->find_digest(record_.image_digest);
-  if (!image) return image.error();
-  auto work = registry_.open_work(record_.sandbox_id);
+  const auto work_folder = registry::work_path(options_.home, record_.sandbox_id);
+  const auto work = open_at(AT_FDCWD, work_folder.string(), O_RDONLY | O_DIRECTORY);
   if (!work) return work.error();
-
   Assembly::Plan plan;
   plan.record = record_;
-  plan.image = {image->root_file, image->manifest.digest};
-  plan.kernel = *std::move(kernel);
-  plan.work_folder = registry_.work_path(record_.sandbox_id);
+  plan.image = {options_.image, record_.image_digest};
+  plan.kernel = options_.kernel;
+  plan.work_folder = work_folder;
   plan.work_fd = work->get();
   auto assembly = Assembly::build(context_.get_executor(), plan, log_);
   if (!assembly) return assembly.error();
@@ -130,17 +123,33 @@ Result<void> Monitor::prepare() {
   return {};
 }
 
-asio::awaitable<Result<void>> Monitor::boot() {
+asio::awaitable<Result<void>> Monitor::start_machine() {
+  if (auto prepared = prepare(); !prepared) co_return prepared;
   auto started = co_await assembly_->machine().start();
-  if (!started) co_return started;
   log_.debug("the machine is started");
+  co_return started;
+}
+
+Result<void> Monitor::settle() {
+  auto folder = registry::StateFolder::open(options_.home);
+  if (!folder) return folder.error();
+  auto registry = registry::Registry::open(*std::move(folder));
+  if (!registry) return registry.error();
+  registry_.emplace(*std::move(registry));
+  auto life = registry_->adopt_life(record_.sandbox_id, std::move(options_.life_lock));
+  if (!life) return life.error();
+  life_.emplace(*std::move(life));
+  return {};
+}
+
+asio::awaitable<Result<void>> Monitor::boot() {
   asio::co_spawn(context_, watch_machine(), asio::detached);
   asio::co_spawn(context_, configure(), asio::detached);
   while (!configured_ && !end_) co_await changed_.wait();
   if (end_) co_return Error{ErrorCode::kFailure, *end_, ""};
   if (!*configured_) co_return *configured_;
 
-  auto running = registry_.update(record_.sandbox_id, [](registry::SandboxRecord& record) -> Result<void> {
+  auto running = registry_->update(record_.sandbox_id, [](registry::SandboxRecord& record) -> Result<void> {
     record.status = registry::SandboxState::kRunning;
     record.monitor_pid = ::getpid();
     return {};
@@ -186,15 +195,17 @@ void Monitor::finish() {
   // An acceptance that came in the same moment as the end counts.
   char byte = 0;
   if (!accepted_) accepted_ = ::recv(creator_.native_handle(), &byte, 1, MSG_DONTWAIT) == 1;
-  const auto gone = accepted_ ? forget_machine() : registry_.abandon(options_.sandbox);
-  if (!gone) log_.info("{}", gone.error().message);
+  if (registry_) {
+    const auto gone = accepted_ ? forget_machine() : registry_->abandon(record_.sandbox_id);
+    if (!gone) log_.info("{}", gone.error().message);
+  }
   asio::error_code ignored;
   creator_.close(ignored);
   context_.stop();
 }
 
 Result<void> Monitor::forget_machine() {
-  const auto terminated = registry_.terminate(options_.sandbox, *end_);
+  const auto terminated = registry_->terminate(record_.sandbox_id, *end_);
   if (!terminated) return terminated.error();
   return {};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,14 +33,18 @@ namespace tl::monitor {
 class Monitor {
  public:
   struct Options {
-    std::string sandbox;  // ID
+    registry::SandboxRecord record;
+    std::string home;              // the state folder
+    std::filesystem::path kernel;  // what the machine is made from
+    std::filesystem::path image;
     Lifetime lifetime = Lifetime::kOwn;
-    UniqueFd creator;   // our end of the creator's socket pair
-    UniqueFd listener;  // the control socket
+    UniqueFd life_lock;  // inherited, held
+    UniqueFd creator;    // our end of the creator's socket pair
+    UniqueFd listener;   // the control socket
   };
 
-  // `registry` and `log` outlive the monitor.
-  Monitor(asio::io_context& context, Options options, registry::Registry& registry, const Log& log);
+  // `log` outlives the monitor.
+  Monitor(asio::io_context& context, Options options, const Log& log);
 
   // Starts the sandbox, serves it and returns when it has ended and its space is free; then the io_context
   // stops. The error is why it could not be started; the creator has been told, or finds it in the record if
@@ -51,6 +56,8 @@ class Monitor {
 
   // The way up.
   Result<void> prepare();
+  asio::awaitable<Result<void>> start_machine();
+  Result<void> settle();
   asio::awaitable<Result<void>> boot();
   asio::awaitable<void> configure();
   void report_launch(const std::optional<Error>& error);
@@ -73,10 +80,11 @@ class Monitor {
 
   asio::io_context& context_;
   Options options_;
-  registry::Registry& registry_;
   const Log& log_;
 
   registry::SandboxRecord record_;
+  std::optional<registry::Registry> registry_;  // from settle() on, and with it the life lock
+  std::optional<registry::LifeLock> life_;
   std::unique_ptr<Assembly> assembly_;
   std::unique_ptr<guest::AgentClient> agent_;
   ControlServer control_;

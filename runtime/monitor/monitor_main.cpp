@@ -22,6 +22,8 @@ namespace {
 struct Arguments {
   std::string home;
   std::string sandbox;
+  std::string kernel;
+  std::string image;
   Lifetime lifetime = Lifetime::kOwn;
   Log::Level level = Log::Level::kInfo;
 };
@@ -35,6 +37,10 @@ Result<Arguments> parse(int argc, char** argv) {
       arguments.home = argv[++i];
     } else if (word == "--sandbox" && has_value) {
       arguments.sandbox = argv[++i];
+    } else if (word == "--kernel" && has_value) {
+      arguments.kernel = argv[++i];
+    } else if (word == "--image" && has_value) {
+      arguments.image = argv[++i];
     } else if (word == "--with-creator") {
       arguments.lifetime = Lifetime::kCreators;
     } else if (word == "--debug") {
@@ -47,20 +53,20 @@ Result<Arguments> parse(int argc, char** argv) {
 }
 
 Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
-  UniqueFd passed_lock(kLifeLockFd);
-  UniqueFd creator(kLaunchFd);
-  UniqueFd listener(kListenerFd);
-  if (auto adopted = adopt_control(listener); !adopted) return adopted.error();
-  auto folder = registry::StateFolder::open(arguments.home);
-  if (!folder) return folder.error();
-  auto registry = registry::Registry::open(*std::move(folder));
-  if (!registry) return registry.error();
-  const auto life = registry->adopt_life(arguments.sandbox, std::move(passed_lock));
-  if (!life) return life.error();
+  Monitor::Options options;
+  options.home = arguments.home;
+  options.kernel = arguments.kernel;
+  options.image = arguments.image;
+  options.lifetime = arguments.lifetime;
+  options.life_lock.reset(kLifeLockFd);
+  options.creator.reset(kLaunchFd);
+  options.listener.reset(kListenerFd);
+  auto record = receive_record(kLaunchFd, arguments.sandbox);
+  if (!record) return record.error();
+  options.record = *std::move(record);
 
   asio::io_context context(1);
-  Monitor monitor(context, {arguments.sandbox, arguments.lifetime, std::move(creator), std::move(listener)},
-                  *registry, log);
+  Monitor monitor(context, std::move(options), log);
   Result<void> outcome;
   asio::co_spawn(
       context,

@@ -69,6 +69,10 @@ Result<void> close_to_others(const fs::path& path, int fd, mode_t mode) {
 
 }  // namespace
 
+fs::path work_path(const fs::path& home, const std::string& id) {
+  return home / layout::kWork / id;
+}
+
 Result<fs::path> StateFolder::locate(const std::string& chosen) {
   fs::path place = chosen;
   if (place.empty()) place = variable("TL_HOME");

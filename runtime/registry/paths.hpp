@@ -27,6 +27,9 @@ inline constexpr const char* kConsoleLog = "console.log";
 inline constexpr const char* kDisk = "disk";
 }  // namespace layout
 
+// The work folder of a sandbox under the state folder `home`.
+[[nodiscard]] std::filesystem::path work_path(const std::filesystem::path& home, const std::string& id);
+
 // The folder under which everything that this user's sandboxes are made of lives, open. Each failure to get
 // at it is an error that says which folder and how to choose another. Any thread.
 class StateFolder {

@@ -89,7 +89,7 @@ bool Registry::is_dead(const SandboxRecord& record) const {
 }
 
 std::filesystem::path Registry::work_path(const std::string& id) const {
-  return folder_.path() / layout::kWork / id;
+  return registry::work_path(folder_.path(), id);
 }
 
 Result<UniqueFd> Registry::open_work(const std::string& id) const {

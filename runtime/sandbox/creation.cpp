@@ -78,15 +78,17 @@ std::vector<std::string> warnings_for(const SandboxRecord& record) {
 
 }  // namespace
 
-Result<SandboxRecord> LocalRuntime::draft(const CreateRequest& request) {
+Result<LocalRuntime::Draft> LocalRuntime::draft(const CreateRequest& request) {
   if (auto valid = check(request); !valid) return valid.error();
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();
   const auto image = store->find(request.image);
   if (!image) return image.error();
-  if (const auto kernel = find_kernel(); !kernel) return kernel.error();
+  auto kernel = find_kernel();
+  if (!kernel) return kernel.error();
+  const auto requested = to_machine(request.accelerator);
   const auto accelerator =
-      machine::choose_accelerator(to_machine(request.accelerator), host_verdicts(registry_.folder()));
+      machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
   if (!accelerator) return accelerator.error();
 
   const auto disk_mb = disk_for(request, *image);
@@ -103,11 +105,12 @@ Result<SandboxRecord> LocalRuntime::draft(const CreateRequest& request) {
   record.entrypoint = request.entrypoint;
   record.network.no_internet = true;
   record.accelerator = machine::accelerator_name(accelerator->accelerator);
-  return record;
+  return Draft{std::move(record), *std::move(kernel), image->root_file};
 }
 
-Result<monitor::Launch> LocalRuntime::launch(const std::string& id, registry::LifeLock life,
+Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeLock life,
                                              const CreateRequest& request) {
+  const std::string& id = draft.record.sandbox_id;
   const auto work = registry_.open_work(id);
   if (!work) return work.error();
   auto log = open_at(work->get(), registry::layout::kMonitorLog, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -117,7 +120,9 @@ Result<monitor::Launch> LocalRuntime::launch(const std::string& id, registry::Li
 
   monitor::LaunchSpec spec;
   spec.home = registry_.folder().path().string();
-  spec.sandbox = id;
+  spec.record = draft.record;
+  spec.kernel = draft.kernel.string();
+  spec.image = draft.image.string();
   spec.life_lock = std::move(life).release();
   spec.listener = *std::move(listener);
   spec.log = *std::move(log);
@@ -142,12 +147,13 @@ Result<Created> LocalRuntime::create(const CreateRequest& request, const Progres
   };
   auto drafted = draft(request);
   if (!drafted) return drafted.error();
-  auto made = registry_.create(*std::move(drafted));
+  auto made = registry_.create(std::move(drafted->record));
   if (!made) return made.error();
+  drafted->record = made->record;
   const std::string id = made->record.sandbox_id;
 
   report("starting the machine");
-  auto started = launch(id, std::move(made->life), request);
+  auto started = launch(*drafted, std::move(made->life), request);
   if (!started) {
     [[maybe_unused]] const auto gone = registry_.abandon(id);
     return started.error();

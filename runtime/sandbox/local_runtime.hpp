@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,9 +28,14 @@ class LocalRuntime final : public Runtime {
   Result<HostReport> doctor() override;
 
  private:
-  Result<registry::SandboxRecord> draft(const CreateRequest& request);
-  Result<monitor::Launch> launch(const std::string& id, registry::LifeLock life,
-                                 const CreateRequest& request);
+  // A sandbox to be made, and the files that it is made from.
+  struct Draft {
+    registry::SandboxRecord record;
+    std::filesystem::path kernel;
+    std::filesystem::path image;
+  };
+  Result<Draft> draft(const CreateRequest& request);
+  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const CreateRequest& request);
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
