@@ -23,6 +23,13 @@ Result<void> share_file(DiskFolder& folder, const std::string& name, DiskFolder&
   return (*file)->sync();
 }
 
+Result<void> check_unshared(DiskFile& file, const std::string& name) {
+  auto size = file.size();
+  if (!size) return size.error();
+  if (size->links <= 1) return {};
+  return Error{ErrorCode::kFailure, name + " is to be written to and belongs to another folder as well", ""};
+}
+
 }  // namespace
 
 std::string LayerFiles::data_name(const std::string& id) {
@@ -48,6 +55,10 @@ Result<LayerFiles> LayerFiles::open(DiskFolder& folder, const std::string& id, F
   if (!map) return map.error();
   auto data = folder.open_file(data_name(id), access);
   if (!data) return data.error();
+  if (access == FileAccess::kReadWrite) {
+    if (auto alone = check_unshared(**map, map_name(id)); !alone) return alone.error();
+    if (auto alone = check_unshared(**data, data_name(id)); !alone) return alone.error();
+  }
   return LayerFiles{*std::move(data), *std::move(map)};
 }
 

@@ -23,6 +23,7 @@ struct LayerFiles {
 
   // Both files, sparse and empty, for a device of that size; after an error neither is there.
   static Result<LayerFiles> create(DiskFolder& folder, const std::string& id, std::uint64_t device_bytes);
+  // With kReadWrite, refuses files that another folder has as well: they would change there.
   static Result<LayerFiles> open(DiskFolder& folder, const std::string& id, FileAccess access);
   // The layer, which nobody changes any more, is in `to` as well, and its contents are durable as far as `to`
   // waits for the host's disk. After an error neither file is in `to`.

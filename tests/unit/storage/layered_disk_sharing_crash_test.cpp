@@ -111,6 +111,13 @@ TEST_CASE("an export that a crash interrupts is half-made or a whole frozen disk
   });
 }
 
+TEST_CASE("an export syncs every file, which a lazy disk never did") {
+  Machine machine(1);
+  const std::uint64_t syncs = machine.host.syncs();
+  must(machine.disk->export_frozen(*machine.host.open_folder("checkpoint")));
+  CHECK(machine.host.syncs() == syncs + 2 * 4);
+}
+
 TEST_CASE("a disk whose making from a frozen one a crash interrupts is half-made or whole") {
   at_every_step([](Crash how, std::uint64_t seed, std::uint64_t steps) {
     Machine machine(seed);
