@@ -167,7 +167,8 @@ TEST_CASE("a merge that ends early leaves the disk and the folder as they were")
     REQUIRE(!merged.has_value());
     CHECK(merged.error().code == ErrorCode::kHostLacks);
   }
-  CHECK(!f.disk->install(*std::move(plan)));
+  const auto installed = f.disk->install(*std::move(plan));
+  CHECK(!installed);
   f.host.set_capacity(SimulatedHost::kForever);
   CHECK(f.host.names_in("disk") == names);
   CHECK((f.everything() == before));

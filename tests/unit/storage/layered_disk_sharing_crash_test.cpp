@@ -198,7 +198,8 @@ TEST_CASE("a sync that fails during a flattening leaves the disk as it was, and 
   const bool merged = (*plan)->merge().has_value();
   CHECK(merged == !in_merge);
   if (!in_merge) machine.host.fail_next_sync();
-  CHECK(!machine.disk->install(*std::move(plan)));
+  const auto installed = machine.disk->install(*std::move(plan));
+  CHECK(!installed);
   CHECK((read_at(*machine.disk, 0, kDeviceBytes) == machine.flushed));
   must(machine.disk->flush());
   must(machine.disk->flatten());
