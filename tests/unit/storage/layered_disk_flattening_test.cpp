@@ -51,7 +51,7 @@ struct Fixture {
 
 TEST_CASE("a flattened disk reads as before, byte by byte, now and when opened again") {
   Fixture f;
-  f.fill_layers(GENERATE(2, 3, 20));
+  f.fill_layers(GENERATE(std::size_t{2}, std::size_t{3}, std::size_t{20}));
   f.write_delta();
   must(f.disk->flush());
   const Bytes before = f.everything();
