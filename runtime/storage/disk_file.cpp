@@ -55,7 +55,8 @@ class HostFile final : public DiskFile {
     if (::fstat(fd_.get(), &status) != 0) return errno_error(name_ + ": stat");
     constexpr std::uint64_t kStatBlock = 512;
     return Size{static_cast<std::uint64_t>(status.st_size),
-                static_cast<std::uint64_t>(status.st_blocks) * kStatBlock};
+                static_cast<std::uint64_t>(status.st_blocks) * kStatBlock,
+                static_cast<std::uint64_t>(status.st_nlink)};
   }
 
  private:

@@ -28,6 +28,7 @@ class DiskFile {
   struct Size {
     std::uint64_t bytes = 0;      // apparent
     std::uint64_t allocated = 0;  // really used on the host
+    std::uint64_t links = 0;      // folders that have the file
   };
 
   virtual ~DiskFile() = default;

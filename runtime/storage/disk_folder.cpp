@@ -12,6 +12,7 @@
 
 #include "common/atomic_file.hpp"
 #include "common/io.hpp"
+#include "runtime/storage/sparse_copy.hpp"
 
 namespace tl::storage {
 namespace {
@@ -41,6 +42,17 @@ class HostFolder final : public DiskFolder {
     if (::fstat(fd->get(), &status) != 0) return errno_error("stat " + name);
     if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kFailure, name + ": not a regular file", ""};
     return make_host_file(std::move(*fd), name, syncs_);
+  }
+
+  Result<void> share_file(const std::string& name, DiskFolder& to) override {
+    auto* target = dynamic_cast<HostFolder*>(&to);
+    TL_CHECK(target != nullptr);
+    if (::linkat(fd_.get(), name.c_str(), target->fd_.get(), name.c_str(), 0) == 0) return {};
+    // Another file system, one without links, a file of another user's, or a file with all the links it can
+    // have.
+    if (errno != EXDEV && errno != EPERM && errno != EMLINK && errno != EOPNOTSUPP)
+      return errno_error("link " + name);
+    return copy_file(name, *target);
   }
 
   Result<void> remove_file(const std::string& name) override {
@@ -75,6 +87,20 @@ class HostFolder final : public DiskFolder {
   }
 
  private:
+  Result<void> copy_file(const std::string& name, HostFolder& to) {
+    auto from = open_file(name, FileAccess::kRead);
+    if (!from) return from.error();
+    auto size = (*from)->size();
+    if (!size) return size.error();
+    auto copy = to.create_file(name, size->bytes);
+    if (!copy) return copy.error();
+    if (auto copied = copy_sparse(**from, **copy); !copied) {
+      [[maybe_unused]] auto ignored = to.remove_file(name);
+      return copied.error().within("copy " + name);
+    }
+    return {};
+  }
+
   UniqueFd fd_;
   std::filesystem::path path_;
   std::shared_ptr<const SyncSwitch> syncs_;

@@ -24,7 +24,12 @@ class DiskFolder {
   // A new sparse file of `bytes`, which must not exist.
   virtual Result<std::unique_ptr<DiskFile>> create_file(const std::string& name, std::uint64_t bytes) = 0;
   virtual Result<std::unique_ptr<DiskFile>> open_file(const std::string& name, FileAccess access) = 0;
+  // The file is in `to`, too, which is a folder of the same kind, under the same name, which must be free
+  // there. It is one file in two folders where the host can do that, else a copy as sparse. Neither its
+  // contents nor its name in `to` are durable yet.
+  virtual Result<void> share_file(const std::string& name, DiskFolder& to) = 0;
   virtual Result<void> remove_file(const std::string& name) = 0;
+  // Documents included.
   virtual Result<std::vector<std::string>> file_names() = 0;
   // kNotFound when there is none.
   virtual Result<std::string> read_document(const std::string& name, std::size_t limit) = 0;

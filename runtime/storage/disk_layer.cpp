@@ -45,52 +45,44 @@ Error mismatch(const std::string& what) {
 
 }  // namespace
 
-std::string DiskLayer::data_name(const std::string& id) {
-  return "delta-" + id + ".data";
-}
-std::string DiskLayer::map_name(const std::string& id) {
-  return "delta-" + id + ".map";
+Result<DiskLayer> DiskLayer::create(DiskFolder& folder, const MapHeader& header) {
+  auto files = LayerFiles::create(folder, header.id, header.device_bytes);
+  if (!files) return files.error();
+  auto layer = create(*std::move(files), header);
+  if (!layer) LayerFiles::remove(folder, header.id);
+  return layer;
 }
 
-Result<DiskLayer> DiskLayer::create(DiskFolder& folder, const MapHeader& header) {
-  const std::string data_file = data_name(header.id);
-  const std::string map_file = map_name(header.id);
-  auto data = folder.create_file(data_file, header.device_bytes);
-  if (!data) return data.error();
-  auto map = folder.create_file(map_file, map_file_bytes(header.device_bytes));
-  if (!map) {
-    [[maybe_unused]] auto ignored = folder.remove_file(data_file);
-    return map.error();
-  }
-  auto ready = ClusterMap::create(std::move(*map), header);
-  Result<void> synced = ready ? ready->sync() : Result<void>(ready.error());
-  if (synced) synced = (*data)->sync();
-  if (!synced) {
-    [[maybe_unused]] auto ignored = folder.remove_file(data_file);
-    ignored = folder.remove_file(map_file);
-    return synced.error();
-  }
-  return DiskLayer(std::move(*data), std::move(*ready));
+Result<DiskLayer> DiskLayer::create(LayerFiles files, const MapHeader& header) {
+  auto map = ClusterMap::create(std::move(files.map), header);
+  if (!map) return map.error();
+  if (auto synced = map->sync(); !synced) return synced.error();
+  if (auto synced = files.data->sync(); !synced) return synced.error();
+  return DiskLayer(std::move(files.data), *std::move(map));
 }
 
 Result<DiskLayer> DiskLayer::open(DiskFolder& folder, const MapHeader& expected, FileAccess access) {
-  auto map_file = folder.open_file(map_name(expected.id), access);
-  if (!map_file) return map_file.error();
-  auto map = ClusterMap::open(std::move(*map_file));
-  if (!map) return map.error().within(map_name(expected.id));
+  auto files = LayerFiles::open(folder, expected.id, access);
+  if (!files) return files.error();
+  return open(*std::move(files), expected, access);
+}
+
+Result<DiskLayer> DiskLayer::open(LayerFiles files, const MapHeader& expected, FileAccess access) {
+  const std::string map_name = LayerFiles::map_name(expected.id);
+  auto map = ClusterMap::open(std::move(files.map));
+  if (!map) return map.error().within(map_name);
   const MapHeader& found = map->header();
-  if (found.id != expected.id) return mismatch(map_name(expected.id) + " belongs to another layer");
+  if (found.id != expected.id) return mismatch(map_name + " belongs to another layer");
   if (found.parent != expected.parent) return mismatch(expected.id + " was made on top of another layer");
   if (found.device_bytes != expected.device_bytes) return mismatch(expected.id + " has another device size");
 
-  auto data = folder.open_file(data_name(expected.id), access);
-  if (!data) return data.error();
-  auto size = (*data)->size();
+  auto size = files.data->size();
   if (!size) return size.error();
-  if (size->bytes != expected.device_bytes) return mismatch(data_name(expected.id) + " has the wrong length");
+  if (size->bytes != expected.device_bytes)
+    return mismatch(LayerFiles::data_name(expected.id) + " has the wrong length");
 
-  DiskLayer layer(std::move(*data), std::move(*map));
-  if (auto ready = layer.recover(access); !ready) return ready.error().within(map_name(expected.id));
+  DiskLayer layer(std::move(files.data), std::move(*map));
+  if (auto ready = layer.recover(access); !ready) return ready.error().within(map_name);
   return layer;
 }
 
@@ -217,6 +209,14 @@ Result<void> DiskLayer::flush() {
     if (auto synced = map_.sync(); !synced) return broken(synced.error());
   }
   release();
+  return {};
+}
+
+Result<void> DiskLayer::sync() {
+  TL_CHECK(!data_dirty_ && !map_.is_dirty());
+  if (broken_) return *broken_;
+  if (auto synced = data_->sync(); !synced) return broken(synced.error());
+  if (auto synced = map_.sync(); !synced) return broken(synced.error());
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "runtime/storage/cluster_map.hpp"
 #include "runtime/storage/disk_file.hpp"
 #include "runtime/storage/disk_folder.hpp"
+#include "runtime/storage/layer_files.hpp"
 
 namespace tl::storage {
 
@@ -22,14 +23,14 @@ namespace tl::storage {
 // changes any more. One thread at a time.
 class DiskLayer {
  public:
-  [[nodiscard]] static std::string data_name(const std::string& id);
-  [[nodiscard]] static std::string map_name(const std::string& id);
-
   // Makes both files, durable but for the folder's entry of them. What an error leaves behind is removed.
   static Result<DiskLayer> create(DiskFolder& folder, const MapHeader& header);
+  // The same in files that LayerFiles::create() has made.
+  static Result<DiskLayer> create(LayerFiles files, const MapHeader& header);
   // Refuses files that are not those of `expected`. With kReadWrite, gives back what an earlier life left to
   // give back.
   static Result<DiskLayer> open(DiskFolder& folder, const MapHeader& expected, FileAccess access);
+  static Result<DiskLayer> open(LayerFiles files, const MapHeader& expected, FileAccess access);
 
   [[nodiscard]] const std::string& id() const { return map_.header().id; }
   // Clusters for which host space is in use, those not yet given back included.
@@ -53,6 +54,8 @@ class DiskLayer {
   // After a failed fdatasync every change and flush fails until the disk is opened anew, because the host may
   // have dropped what it could not write.
   Result<void> flush();
+  // Makes durable what a flush() right before did not, because nothing waited for the host's disk then.
+  Result<void> sync();
 
  private:
   DiskLayer(std::unique_ptr<DiskFile> data, ClusterMap map) : data_(std::move(data)), map_(std::move(map)) {}

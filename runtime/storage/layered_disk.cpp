@@ -36,18 +36,8 @@ void LayeredDisk::check_range(std::uint64_t offset, std::uint64_t length) const 
 }
 
 // Looks from the layer below `layer_count` downwards.
-Result<LayeredDisk::Source> LayeredDisk::locate(std::size_t layer_count, std::uint64_t first,
-                                                std::uint64_t limit) {
-  for (std::size_t i = layer_count; i-- > 0;) {
-    auto run = layers_[i]->run(first, limit);
-    if (!run) return run.error();
-    limit = run->length;
-    if (run->state == ClusterState::kPresent) return Source{layers_[i].get(), false, limit};
-    if (run->state != ClusterState::kAbsent) return Source{nullptr, false, limit};
-  }
-  const std::uint64_t base_clusters = (manifest_.base_bytes + kClusterBytes - 1) / kClusterBytes;
-  if (first >= base_clusters) return Source{nullptr, false, limit};
-  return Source{nullptr, true, std::min(limit, base_clusters - first)};
+Result<LayerSource> LayeredDisk::locate(std::size_t layer_count, std::uint64_t first, std::uint64_t limit) {
+  return LayerSource::find(std::span(layers_).first(layer_count), manifest_.base_clusters(), first, limit);
 }
 
 Result<void> LayeredDisk::read_base(std::uint64_t offset, std::span<std::byte> into) {
@@ -70,7 +60,7 @@ Result<void> LayeredDisk::read(std::uint64_t offset, std::span<std::byte> into) 
     while (next < end) {
       auto more = locate(layers_.size(), next, end - next);
       if (!more) return more.error();
-      if (more->layer != source->layer || more->in_base != source->in_base) break;
+      if (!more->is_beside(*source)) break;
       next += more->clusters;
     }
     const auto part = into.first(std::min<std::size_t>(into.size(), next * kClusterBytes - offset));

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -13,52 +12,6 @@
 #include "runtime/storage/layered_disk.hpp"
 
 namespace tl::storage {
-namespace {
-
-Result<std::unique_ptr<DiskFile>> open_base(const std::filesystem::path& path) {
-  auto fd = open_at(AT_FDCWD, path.string(), O_RDONLY | O_NONBLOCK);
-  if (!fd) return fd.error();
-  struct stat status {};
-  if (::fstat(fd->get(), &status) != 0) return errno_error("stat " + path.string());
-  if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kFailure, path.string() + " is not a file", ""};
-  return make_host_file(std::move(*fd), path.string());
-}
-
-Result<DiskManifest> read_manifest(DiskFolder& folder) {
-  auto text = folder.read_document(DiskManifest::kFileName, DiskManifest::kMaxBytes);
-  if (!text) return text.error();
-  return DiskManifest::from_json(*text);
-}
-
-bool belongs_to_disks(const std::string& name) {
-  const std::string temp_prefix = "." + std::string(DiskManifest::kFileName) + ".";
-  return name.rfind("delta-", 0) == 0 || name.rfind(temp_prefix, 0) == 0;
-}
-
-// Files of a create or freeze that did not come to its end. Failing to remove one costs space, nothing else.
-void remove_leftovers(DiskFolder& folder, const std::vector<std::string>& layers) {
-  auto names = folder.file_names();
-  if (!names) return;
-  for (const std::string& name : *names) {
-    const bool kept = std::any_of(layers.begin(), layers.end(), [&](const std::string& id) {
-      return name == DiskLayer::data_name(id) || name == DiskLayer::map_name(id);
-    });
-    if (!kept && belongs_to_disks(name)) [[maybe_unused]]
-      auto ignored = folder.remove_file(name);
-  }
-}
-
-void remove_layer_files(DiskFolder& folder, const std::string& id) {
-  [[maybe_unused]] auto ignored = folder.remove_file(DiskLayer::data_name(id));
-  ignored = folder.remove_file(DiskLayer::map_name(id));
-}
-
-Error half_made(const Error& why) {
-  if (why.code != ErrorCode::kNotFound) return why;
-  return Error{ErrorCode::kFailure, "half-made disk: " + why.message, ""};
-}
-
-}  // namespace
 
 Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(const std::filesystem::path& dir,
                                                          const DiskSpec& spec) {
@@ -73,30 +26,36 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(const std::filesystem::
   return disk;
 }
 
-Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(std::unique_ptr<DiskFolder> folder,
-                                                         const DiskSpec& spec) {
-  auto existing = folder->read_document(DiskManifest::kFileName, DiskManifest::kMaxBytes);
+Result<void> LayeredDisk::check_vacant(DiskFolder& folder) {
+  auto existing = folder.read_document(DiskManifest::kFileName, DiskManifest::kMaxBytes);
   if (existing) return Error{ErrorCode::kConflict, "there is a disk already", ""};
   if (existing.error().code != ErrorCode::kNotFound) return existing.error();
-  auto base = open_base(spec.base.path);
+  return {};
+}
+
+Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(std::unique_ptr<DiskFolder> folder,
+                                                         const DiskSpec& spec) {
+  if (auto vacant = check_vacant(*folder); !vacant) return vacant.error();
+  auto base = spec.base.open();
   if (!base) return base.error();
   auto base_size = (*base)->size();
   if (!base_size) return base_size.error();
 
-  DiskManifest manifest{spec.device_bytes,
-                        spec.quota_bytes,
-                        spec.base.digest,
-                        base_size->bytes,
-                        {random_base36(kLayerIdLength)}};
+  DiskManifest manifest;
+  manifest.device_bytes = spec.device_bytes;
+  manifest.quota_bytes = spec.quota_bytes;
+  manifest.base_digest = spec.base.digest;
+  manifest.base_bytes = base_size->bytes;
+  manifest.layers = {random_base36(kLayerIdLength)};
   if (auto sound = manifest.check(); !sound) return sound.error();
-  remove_leftovers(*folder, {});
+  LayerFiles::remove_others(*folder, {});
   const std::string& id = manifest.layers.front();
   auto delta = DiskLayer::create(*folder, {manifest.device_bytes, id, ""});
   if (!delta) return delta.error();
   if (auto written = folder->replace_document(DiskManifest::kFileName, manifest.to_json()); !written) {
     [[maybe_unused]] auto ignored =
         folder->remove_file(DiskManifest::kFileName);  // it may be there all the same
-    remove_layer_files(*folder, id);
+    LayerFiles::remove(*folder, id);
     return written.error();
   }
   std::vector<std::unique_ptr<DiskLayer>> layers;
@@ -105,43 +64,43 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(std::unique_ptr<DiskFol
       new LayeredDisk(std::move(folder), std::move(*base), std::move(manifest), std::move(layers)));
 }
 
-Result<std::unique_ptr<LayeredDisk>> LayeredDisk::open(const std::filesystem::path& dir,
-                                                       const DiskBase& base) {
+Result<std::unique_ptr<LayeredDisk>> LayeredDisk::open(const std::filesystem::path& dir, const DiskBase& base,
+                                                       Durability durability) {
   const std::string doing = "open disk " + dir.string();
-  auto folder = open_host_folder(dir);
+  const auto syncs = std::make_shared<SyncSwitch>(durability == Durability::kSynced);
+  auto folder = open_host_folder(dir, syncs);
   if (!folder) return folder.error().within(doing);
   auto disk = open(std::move(*folder), base);
   if (!disk) return disk.error().within(doing);
+  (*disk)->syncs_ = syncs;
   return disk;
 }
 
 Result<std::unique_ptr<LayeredDisk>> LayeredDisk::open(std::unique_ptr<DiskFolder> folder,
                                                        const DiskBase& base) {
-  auto manifest = read_manifest(*folder);
-  if (!manifest) return half_made(manifest.error());
-  if (manifest->base_digest != base.digest)
-    return Error{ErrorCode::kConflict,
-                 "the disk was made for image " + manifest->base_digest + ", not " + base.digest, ""};
-  auto base_file = open_base(base.path);
+  auto manifest = DiskManifest::read(*folder);
+  if (!manifest) return manifest.error();
+  if (manifest->frozen) return Error{ErrorCode::kConflict, "the disk is frozen: others are made from it", ""};
+  auto base_file = base.open_for(manifest->base_digest, manifest->base_bytes);
   if (!base_file) return base_file.error();
-  auto base_size = (*base_file)->size();
-  if (!base_size) return base_size.error();
-  if (base_size->bytes != manifest->base_bytes)
-    return Error{ErrorCode::kFailure, "image " + base.path.string() + " has not the size it had", ""};
+  auto layers = open_layers(*folder, *manifest);
+  if (!layers) return layers.error();
+  LayerFiles::remove_others(*folder, manifest->layers);
+  return std::unique_ptr<LayeredDisk>(
+      new LayeredDisk(std::move(folder), std::move(*base_file), std::move(*manifest), std::move(*layers)));
+}
 
+Result<std::vector<std::unique_ptr<DiskLayer>>> LayeredDisk::open_layers(DiskFolder& folder,
+                                                                         const DiskManifest& manifest) {
   std::vector<std::unique_ptr<DiskLayer>> layers;
-  std::string parent;
-  for (const std::string& id : manifest->layers) {
-    const bool writable = id == manifest->layers.back();
-    auto layer = DiskLayer::open(*folder, {manifest->device_bytes, id, parent},
-                                 writable ? FileAccess::kReadWrite : FileAccess::kRead);
+  for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
+    const auto access = i < manifest.frozen_layers() ? FileAccess::kRead : FileAccess::kReadWrite;
+    auto layer =
+        DiskLayer::open(folder, {manifest.device_bytes, manifest.layers[i], manifest.parent_of(i)}, access);
     if (!layer) return layer.error();
     layers.push_back(std::make_unique<DiskLayer>(std::move(*layer)));
-    parent = id;
   }
-  remove_leftovers(*folder, manifest->layers);
-  return std::unique_ptr<LayeredDisk>(
-      new LayeredDisk(std::move(folder), std::move(*base_file), std::move(*manifest), std::move(layers)));
+  return layers;
 }
 
 Result<std::string> LayeredDisk::freeze() {
@@ -150,8 +109,9 @@ Result<std::string> LayeredDisk::freeze() {
   if (auto flushed = flush(); !flushed) return flushed.error().within("freeze the disk");
   const std::string frozen = delta().id();
   DiskManifest manifest = manifest_;
+  const std::string below = manifest.parent_of(manifest.layers.size());
   manifest.layers.push_back(random_base36(kLayerIdLength));
-  auto fresh = DiskLayer::create(*folder_, {manifest.device_bytes, manifest.layers.back(), frozen});
+  auto fresh = DiskLayer::create(*folder_, {manifest.device_bytes, manifest.layers.back(), below});
   if (!fresh) return fresh.error().within("freeze the disk");
   // When this fails the new manifest may be in place all the same, so the new files stay. Either manifest is
   // right: the new delta is empty, and what is not named is removed by the next open().
@@ -166,12 +126,12 @@ Result<void> LayeredDisk::sync_files(const std::filesystem::path& dir) {
   const std::string doing = "sync disk " + dir.string();
   auto folder = open_host_folder_unlocked(dir);
   if (!folder) return folder.error().within(doing);
-  auto manifest = read_manifest(**folder);
-  if (!manifest) return half_made(manifest.error()).within(doing);
+  auto manifest = DiskManifest::read(**folder);
+  if (!manifest) return manifest.error().within(doing);
   // In this order: a map must not say of data that it is there before it is, nor the manifest of a layer.
   std::vector<std::string> names;
-  for (const std::string& id : manifest->layers) names.push_back(DiskLayer::data_name(id));
-  for (const std::string& id : manifest->layers) names.push_back(DiskLayer::map_name(id));
+  for (const std::string& id : manifest->layers) names.push_back(LayerFiles::data_name(id));
+  for (const std::string& id : manifest->layers) names.push_back(LayerFiles::map_name(id));
   names.emplace_back(DiskManifest::kFileName);
   for (const std::string& name : names) {
     auto file = (*folder)->open_file(name, FileAccess::kRead);
@@ -188,17 +148,22 @@ Result<DiskInfo> LayeredDisk::describe(const std::filesystem::path& dir) {
   const std::string doing = "describe disk " + dir.string();
   auto folder = open_host_folder_unlocked(dir);
   if (!folder) return folder.error().within(doing);
-  auto manifest = read_manifest(**folder);
-  if (!manifest) return half_made(manifest.error()).within(doing);
-  DiskInfo info{manifest->base_digest, manifest->device_bytes, manifest->quota_bytes, 0,
-                static_cast<unsigned>(manifest->layers.size())};
+  auto manifest = DiskManifest::read(**folder);
+  if (!manifest) return manifest.error().within(doing);
+  DiskInfo info;
+  info.base_digest = manifest->base_digest;
+  info.device_bytes = manifest->device_bytes;
+  info.quota_bytes = manifest->quota_bytes;
+  info.layers = static_cast<unsigned>(manifest->layers.size());
+  info.frozen = manifest->frozen;
   for (const std::string& id : manifest->layers) {
-    for (const std::string& name : {DiskLayer::data_name(id), DiskLayer::map_name(id)}) {
+    for (const std::string& name : {LayerFiles::data_name(id), LayerFiles::map_name(id)}) {
       auto file = (*folder)->open_file(name, FileAccess::kRead);
       if (!file) return file.error().within(doing);
       auto size = (*file)->size();
       if (!size) return size.error().within(doing);
       info.used_bytes += size->allocated;
+      if (size->links > 1) info.shared_bytes += size->allocated;
     }
   }
   return info;

@@ -87,6 +87,7 @@ struct Machine {
       auto frozen = disk->freeze();
       if (frozen) expected.flushed();
       if (!frozen) done = frozen.error();
+      if (frozen && below(random, 2) == 0) done = disk->flatten();
     } else {
       done = disk->flush();
       if (done) expected.flushed();

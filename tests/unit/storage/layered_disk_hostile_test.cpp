@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -187,6 +188,68 @@ TEST_CASE("a damaged manifest is refused") {
   refuse("/layers/1", "../../../etc/pas");
   refuse("/layers/1", "0123456789abcdef");
   f.set_manifest(sound.dump());
+  CHECK(LayeredDisk::open(f.dir, f.base).has_value());
+}
+
+TEST_CASE("a damaged manifest of a frozen or a merged disk is refused") {
+  Fixture f;
+  const auto frozen = f.temp.path() / "frozen";
+  {
+    auto disk = must(LayeredDisk::open(f.dir, f.base));
+    REQUIRE(disk->freeze().has_value());
+    must(disk->flatten());
+    write_at(*disk, 0, pattern(512, 3));
+    REQUIRE(disk->freeze().has_value());
+    must(disk->export_frozen(frozen));
+  }
+  const DiskSpec spec{f.base, kDeviceBytes, kDeviceBytes};
+  f.dir = frozen;
+  const auto sound = f.manifest();
+  const auto refuse = [&](const nlohmann::json& changed) {
+    INFO(changed.dump());
+    f.set_manifest(changed.dump());
+    CHECK(!LayeredDisk::create_from(f.temp.path() / "copy", frozen, spec).has_value());
+    CHECK(std::filesystem::is_empty(f.temp.path() / "copy"));
+    f.refusal();
+  };
+  const auto refuse_value = [&](const std::string& name, const nlohmann::json& value) {
+    auto changed = sound;
+    changed[name] = value;
+    refuse(changed);
+  };
+  for (const nlohmann::json& value :
+       {nlohmann::json(), nlohmann::json(1), nlohmann::json(""), nlohmann::json("../../../etc/pas"),
+        nlohmann::json("0123456789abcdef"), nlohmann::json::array(), nlohmann::json::object()}) {
+    refuse_value("frozen", value);
+    refuse_value("bottom_stands_for", value);
+    refuse_value("layers", value);
+  }
+  for (const auto& id : sound.at("layers")) refuse_value("bottom_stands_for", id);
+  for (const char* name : {"frozen", "bottom_stands_for", "layers"}) {
+    auto changed = sound;
+    changed.erase(name);
+    refuse(changed);
+  }
+  refuse_value("layers", nlohmann::json::array());
+  refuse_value("layers", {sound.at("layers")[1], sound.at("layers")[0]});
+  refuse_value("schema_version", 1);
+  f.set_manifest(sound.dump());
+  CHECK(LayeredDisk::create_from(f.temp.path() / "copy", frozen, spec).has_value());
+}
+
+TEST_CASE("a frozen disk that calls itself writable is refused while others have its files") {
+  Fixture f;
+  const auto frozen = f.temp.path() / "frozen";
+  {
+    auto disk = must(LayeredDisk::open(f.dir, f.base));
+    must(disk->export_frozen(frozen));
+  }
+  const auto live = std::exchange(f.dir, frozen);
+  auto changed = f.manifest();
+  changed["frozen"] = false;
+  f.set_manifest(changed.dump());
+  CHECK(f.refusal().find("another folder") != std::string::npos);
+  f.dir = live;
   CHECK(LayeredDisk::open(f.dir, f.base).has_value());
 }
 

@@ -32,6 +32,7 @@ void run_requests(std::uint64_t seed, int requests, const Opener& open_folder) {
   auto disk = must(LayeredDisk::create(open_folder(), {base, kDeviceBytes, 4 * kDeviceBytes}));
   Bytes model = pattern(kBaseBytes, 1);
   model.resize(kDeviceBytes);
+  std::unique_ptr<Flattening> flattening;
 
   for (int i = 0; i < requests; ++i) {
     const std::uint64_t offset = pick_offset(random);
@@ -55,9 +56,14 @@ void run_requests(std::uint64_t seed, int requests, const Opener& open_folder) {
     } else if (kind < 99) {
       must(disk->flush());
       disk.reset();
+      flattening.reset();
       disk = must(LayeredDisk::open(open_folder(), base));
     } else {
       REQUIRE(disk->freeze().has_value());
+      // Layers are merged between requests and put in their place a while later.
+      if (flattening != nullptr) must(disk->install(std::move(flattening)));
+      if (auto plan = disk->plan_flattening()) flattening = *std::move(plan);
+      if (flattening != nullptr) must(flattening->merge());
     }
   }
   CHECK((read_at(*disk, 0, kDeviceBytes) == model));

@@ -96,7 +96,10 @@ class SimulatedFile final : public DiskFile {
   }
 
   Result<Size> size() override {
-    return Size{file_->bytes, (file_->now.size() + file_->reserved.size()) * kSector};
+    std::uint64_t links = 0;
+    for (const auto& [name, folder] : host_.folders_)
+      for (const auto& [file_name, file] : folder.files) links += file == file_ ? 1 : 0;
+    return Size{file_->bytes, (file_->now.size() + file_->reserved.size()) * kSector, links};
   }
 
  private:
@@ -113,54 +116,68 @@ class SimulatedFile final : public DiskFile {
 
 class SimulatedFolder final : public DiskFolder {
  public:
-  explicit SimulatedFolder(SimulatedHost& host) : host_(host) {}
+  SimulatedFolder(SimulatedHost& host, SimulatedHost::Folder& folder) : host_(host), folder_(folder) {}
 
   Result<std::unique_ptr<DiskFile>> create_file(const std::string& name, std::uint64_t bytes) override {
     if (!host_.step()) return dead();
     auto file = std::make_shared<SimulatedHost::File>();
     file->bytes = bytes;
-    TL_CHECK(host_.files_.emplace(name, file).second);
+    TL_CHECK(folder_.files.emplace(name, file).second);
     return std::unique_ptr<DiskFile>(std::make_unique<SimulatedFile>(host_, std::move(file)));
   }
 
   Result<std::unique_ptr<DiskFile>> open_file(const std::string& name, FileAccess) override {
-    const auto found = host_.files_.find(name);
-    if (found == host_.files_.end()) return errno_error(ENOENT, "open " + name);
+    const auto found = folder_.files.find(name);
+    if (found == folder_.files.end()) return errno_error(ENOENT, "open " + name);
     return std::unique_ptr<DiskFile>(std::make_unique<SimulatedFile>(host_, found->second));
+  }
+
+  Result<void> share_file(const std::string& name, DiskFolder& to) override {
+    if (!host_.step()) return dead();
+    const auto found = folder_.files.find(name);
+    if (found == folder_.files.end()) return errno_error(ENOENT, "link " + name);
+    auto& target = dynamic_cast<SimulatedFolder&>(to).folder_;
+    if (!target.files.emplace(name, found->second).second) return errno_error(EEXIST, "link " + name);
+    return {};
   }
 
   Result<void> remove_file(const std::string& name) override {
     if (!host_.step()) return dead();
-    host_.files_.erase(name);
-    host_.documents_.erase(name);
+    folder_.files.erase(name);
+    folder_.documents.erase(name);
     return {};
   }
 
   Result<std::vector<std::string>> file_names() override {
     std::vector<std::string> names;
-    for (const auto& [name, file] : host_.files_) names.push_back(name);
+    for (const auto& [name, file] : folder_.files) names.push_back(name);
+    for (const auto& [name, text] : folder_.documents) names.push_back(name);
     return names;
   }
 
   Result<std::string> read_document(const std::string& name, std::size_t) override {
-    const auto found = host_.documents_.find(name);
-    if (found == host_.documents_.end()) return Error{ErrorCode::kNotFound, name, ""};
+    const auto found = folder_.documents.find(name);
+    if (found == folder_.documents.end()) return Error{ErrorCode::kNotFound, name, ""};
     return found->second;
   }
 
   Result<void> replace_document(const std::string& name, std::string_view text) override {
     if (host_.dead_) return dead();
     const bool survived = host_.step();
-    if (survived || below(host_.random_, 2) == 0) host_.documents_[name] = text;
+    if (survived || below(host_.random_, 2) == 0) {
+      folder_.documents[name] = text;
+      folder_.durable_files = folder_.files;
+    }
     return survived ? Result<void>() : Result<void>(dead());
   }
 
  private:
   SimulatedHost& host_;
+  SimulatedHost::Folder& folder_;
 };
 
-std::unique_ptr<DiskFolder> SimulatedHost::open_folder() {
-  return std::make_unique<SimulatedFolder>(*this);
+std::unique_ptr<DiskFolder> SimulatedHost::open_folder(const std::string& folder) {
+  return std::make_unique<SimulatedFolder>(*this, folders_[folder]);
 }
 
 bool SimulatedHost::step() {
@@ -181,10 +198,37 @@ void SimulatedHost::apply(Sectors& sectors, const Change& change, const std::fun
   }
 }
 
+std::vector<std::shared_ptr<SimulatedHost::File>> SimulatedHost::all_files() const {
+  std::vector<std::shared_ptr<File>> files;
+  std::set<const File*> seen;
+  const auto add = [&](const std::map<std::string, std::shared_ptr<File>>& named) {
+    for (const auto& [name, file] : named)
+      if (seen.insert(file.get()).second) files.push_back(file);
+  };
+  for (const auto& [name, folder] : folders_) {
+    add(folder.files);
+    add(folder.durable_files);
+  }
+  return files;
+}
+
 std::uint64_t SimulatedHost::used_bytes() const {
+  std::set<const File*> files;
+  for (const auto& [name, folder] : folders_)
+    for (const auto& [file_name, file] : folder.files) files.insert(file.get());
   std::uint64_t sectors = 0;
-  for (const auto& [name, file] : files_) sectors += file->now.size() + file->reserved.size();
+  for (const File* file : files) sectors += file->now.size() + file->reserved.size();
   return sectors * kSector;
+}
+
+std::vector<std::string> SimulatedHost::names_in(const std::string& folder) const {
+  std::vector<std::string> names;
+  const auto found = folders_.find(folder);
+  if (found == folders_.end()) return names;
+  for (const auto& [name, file] : found->second.files) names.push_back(name);
+  for (const auto& [name, text] : found->second.documents) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 void SimulatedHost::come_back_after_kill() {
@@ -195,12 +239,20 @@ void SimulatedHost::come_back_after_kill() {
 void SimulatedHost::come_back_after_power_failure() {
   // Sometimes all or nothing of what was not synced survives, mostly a part.
   const std::uint64_t mood = below(random_, 4);
-  for (auto& [name, file] : files_) {
+  for (const auto& file : all_files()) {
     for (const Change& change : file->unsynced)
       apply(file->durable, change, [&] { return mood == 0 || (mood > 1 && below(random_, 2) == 0); });
     file->now = file->durable;
     file->unsynced.clear();
     file->reserved.clear();
+  }
+  for (auto& [name, folder] : folders_) {
+    const auto were = folder.files;
+    for (const auto& [file_name, file] : were)
+      if (folder.durable_files.count(file_name) == 0 && below(random_, 2) == 0) folder.files.erase(file_name);
+    for (const auto& [file_name, file] : folder.durable_files)
+      if (below(random_, 2) == 0) folder.files.emplace(file_name, file);
+    folder.durable_files = folder.files;
   }
   come_back_after_kill();
 }

@@ -22,14 +22,16 @@ using Sector = std::array<std::byte, 512>;
 // A host in memory that remembers what was synced. It can end at any chosen step (a step is one call that
 // changes something or syncs), and come back as after a killed process, which loses nothing that was written,
 // or as after a power failure, which keeps of each write that was not synced any of its sectors, old or new.
-// The dying call itself is done in part. It can also run out of space. Documents are replaced as a whole.
+// The dying call itself is done in part. It can also run out of space. Documents are replaced as a whole; a
+// power failure may take back what happened to the names of a folder after its last replacement.
 class SimulatedHost {
  public:
   static constexpr std::uint64_t kForever = ~std::uint64_t{0};
 
   explicit SimulatedHost(std::uint64_t seed) : random_(seed) {}
 
-  std::unique_ptr<DiskFolder> open_folder();
+  // Folders of different names share nothing but files that were shared.
+  std::unique_ptr<DiskFolder> open_folder(const std::string& folder = "disk");
 
   void die_after(std::uint64_t steps) { steps_left_ = steps; }
   [[nodiscard]] bool is_dead() const { return dead_; }
@@ -42,6 +44,8 @@ class SimulatedHost {
   // The next sync fails as a broken disk does, forgetting what was written.
   void fail_next_sync() { fail_sync_ = true; }
   [[nodiscard]] std::uint64_t used_bytes() const;
+  // Of the folder, documents included, sorted.
+  [[nodiscard]] std::vector<std::string> names_in(const std::string& folder) const;
   [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
 
  private:
@@ -63,13 +67,20 @@ class SimulatedHost {
     std::vector<Change> unsynced;
   };
 
+  struct Folder {
+    std::map<std::string, std::shared_ptr<File>> files;
+    std::map<std::string, std::shared_ptr<File>> durable_files;
+    std::map<std::string, std::string> documents;
+  };
+
+  // Each once, in whatever folders it is, or was and may be again; in the order of names, for a seed's sake.
+  [[nodiscard]] std::vector<std::shared_ptr<File>> all_files() const;
   static void apply(Sectors& sectors, const Change& change, const std::function<bool()>& chosen);
   // False when this is the step at which the host dies; everything afterwards fails.
   bool step();
 
   Random random_;
-  std::map<std::string, std::shared_ptr<File>> files_;
-  std::map<std::string, std::string> documents_;
+  std::map<std::string, Folder> folders_;
   std::uint64_t steps_left_ = kForever;
   std::uint64_t capacity_ = kForever;
   std::uint64_t syncs_ = 0;

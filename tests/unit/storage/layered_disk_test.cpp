@@ -151,7 +151,7 @@ TEST_CASE("a frozen layer keeps what it had and a new delta takes the writes") {
   write_at(*f.disk, 0, pattern(8192, 2));
   auto frozen = f.disk->freeze();
   REQUIRE(frozen.has_value());
-  const auto frozen_data = f.dir / DiskLayer::data_name(*frozen);
+  const auto frozen_data = f.dir / LayerFiles::data_name(*frozen);
   const Bytes frozen_bytes = read_file(frozen_data);
   write_at(*f.disk, 4096 + 512, pattern(512, 4));
   must(f.disk->discard(0, 4096));
