@@ -79,6 +79,7 @@ Result<void> MemoryImage::load() {
     const bool has_file = exists(folder_.get(), names.file);
     const bool has_map = exists(folder_.get(), names.map);
     if (!has_file && !has_map) continue;
+    if (!has_file) return failure(fmt::format("{} is missing", names.file));
     if (!has_map) {
       if (names.layer == &delta_) return failure("it was being saved when the host or its monitor ended");
       return failure(fmt::format("{} has no map", names.file));
