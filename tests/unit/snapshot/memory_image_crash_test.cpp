@@ -1,69 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <functional>
 
 #include "runtime/snapshot/memory_image.hpp"
+#include "tests/unit/snapshot/crash_point.hpp"
 #include "tests/unit/snapshot/snapshot_support.hpp"
-
-// Ends a process, as kill -9 would, before each single system call with which a save or an export alters the
-// disk, or lets that call fail. The functions below stand in the place of the C library's.
-namespace {
-
-constexpr int kUnarmed = -1;
-enum class At { kKill, kFail };
-
-int calls_left = kUnarmed;
-At what_happens = At::kKill;
-
-bool fails_now() {
-  if (calls_left == kUnarmed || calls_left-- != 0) return false;
-  if (what_happens == At::kKill) ::_exit(9);
-  calls_left = kUnarmed;
-  errno = EIO;
-  return true;
-}
-
-}  // namespace
-
-extern "C" {
-ssize_t pwrite(int fd, const void* bytes, size_t count, off_t offset) {
-  if (fails_now()) return -1;
-  return ::syscall(SYS_pwrite64, fd, bytes, count, offset);
-}
-int fallocate(int fd, int mode, off_t offset, off_t length) {
-  if (fails_now()) return -1;
-  return static_cast<int>(::syscall(SYS_fallocate, fd, mode, offset, length));
-}
-int ftruncate(int fd, off_t length) noexcept {
-  if (fails_now()) return -1;
-  return static_cast<int>(::syscall(SYS_ftruncate, fd, length));
-}
-int linkat(int old_dir, const char* old_path, int new_dir, const char* new_path, int flags) noexcept {
-  if (fails_now()) return -1;
-  return static_cast<int>(::syscall(SYS_linkat, old_dir, old_path, new_dir, new_path, flags));
-}
-int renameat(int old_dir, const char* old_path, int new_dir, const char* new_path) noexcept {
-  if (fails_now()) return -1;
-  return static_cast<int>(::syscall(SYS_renameat, old_dir, old_path, new_dir, new_path));
-}
-int unlinkat(int dir, const char* path, int flags) noexcept {
-  if (fails_now()) return -1;
-  return static_cast<int>(::syscall(SYS_unlinkat, dir, path, flags));
-}
-int fsync(int fd) {
-  if (fails_now()) return -1;
-  return static_cast<int>(::syscall(SYS_fsync, fd));
-}
-int fdatasync(int fd) {
-  if (fails_now()) return -1;
-  return static_cast<int>(::syscall(SYS_fdatasync, fd));
-}
-}
 
 namespace tl::snapshot::test {
 namespace {
@@ -103,7 +46,7 @@ void for_each_step(const std::function<void(Scene&)>& prepare, const std::functi
     prepare(scene);
     const pid_t child = ::fork();
     if (child == 0) {
-      calls_left = steps;
+      die_after(steps);
       try {
         act(scene);
       } catch (...) {
@@ -198,11 +141,9 @@ TEST_CASE("a save that fails is made good by the next one", "[snapshot]") {
     const Scene scene;
     scene.save(scene.before);
     auto image = open_image(scene.folder, kPages);
-    what_happens = At::kFail;
-    calls_left = steps;
+    fail_after(steps);
     finished = image.save(scene.after.bytes(), all_written(kPages), Durability::kSynced).has_value();
-    calls_left = kUnarmed;
-    what_happens = At::kKill;
+    disarm();
     // Only those pages that differ in the end: what the failure left is the image's own business.
     const auto again = image.save(scene.after.bytes(), all_written(kPages), Durability::kSynced);
     if (!again) {
