@@ -133,9 +133,12 @@ Result<std::string> ArtefactStore::manifest(const std::string& key) const {
   if (!is_key(key)) return not_found(key);
   const auto folder = open_at(folder_.get(), key, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!folder) return not_found(key);
+  const auto within = [&](const Error& error) { return error.within(fmt::format("{} {}", noun_, key)); };
   const auto file = open_regular_file(folder->get(), kManifestFile, O_RDONLY);
-  if (!file) return file.error().code == ErrorCode::kNotFound ? not_found(key) : file.error();
-  return read_to_end(file->fd.get(), kMaxManifestBytes);
+  if (!file) return file.error().code == ErrorCode::kNotFound ? not_found(key) : within(file.error());
+  auto text = read_to_end(file->fd.get(), kMaxManifestBytes);
+  if (!text) return within(text.error().within(kManifestFile));
+  return text;
 }
 
 Result<ArtefactPin> ArtefactStore::pin(const std::string& key) const {

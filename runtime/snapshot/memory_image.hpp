@@ -103,10 +103,11 @@ class MemoryImage {
   std::uint64_t ram_bytes_;
   std::optional<Layer> base_;
   std::optional<Layer> delta_;
-  bool has_map_ = false;  // the delta's map is on disk
-  bool durable_ = false;  // the delta and its map are known to have been synced
-  bool broken_ = false;   // a sync failed: what the host's cache says may not be what the disk has
-  PageSet unsettled_;     // may be anything in the delta's file, because a save failed
+  bool has_map_ = false;       // the delta's map is on disk
+  bool durable_ = false;       // the delta and its map are known to have been synced
+  bool base_durable_ = false;  // the same for the base
+  bool broken_ = false;        // a sync failed: what the host's cache says may not be what the disk has
+  PageSet unsettled_;          // may be anything in the delta's file, because a save failed
 };
 
 }  // namespace tl::snapshot

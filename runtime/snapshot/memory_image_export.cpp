@@ -55,6 +55,7 @@ Result<void> MemoryImage::freeze(Durability durability) {
   if (::renameat(folder, kDeltaFile, folder, kBaseFile) != 0) return errno_error("rename the memory");
   base_ = std::exchange(delta_, std::nullopt);
   has_map_ = false;
+  base_durable_ = false;  // a save that syncs sees to it
   if (synced) {
     if (auto done = sync_folder(folder); !done) return done;
   }

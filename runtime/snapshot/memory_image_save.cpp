@@ -11,6 +11,7 @@
 #include "common/random.hpp"
 #include "runtime/snapshot/memory_folder.hpp"
 #include "runtime/snapshot/memory_image.hpp"
+#include "runtime/snapshot/regular_file.hpp"
 
 // The order of a save, and why it may write in place. On disk: the map goes, then the data comes, then the
 // new map; with syncs in between when it is to be durable. So whoever opens the folder sees the old memory,
@@ -56,6 +57,7 @@ class MemoryImage::Save {
   Result<void> erase(PageRun run);
   Result<void> begin();
   Result<void> finish();
+  Result<void> sync_base();
 
   [[nodiscard]] std::span<const std::byte> ram_of(PageRun run) const {
     return ram_.subspan(run.first * kPageBytes, run.count * kPageBytes);
@@ -98,9 +100,10 @@ Result<void> MemoryImage::Save::run(const RamPages& pages) {
   for (const PageRun& run : gone.runs()) {
     if (auto zeroed = make_zero(run); !zeroed) return zeroed;
   }
+  const bool is_synced = durability_ == Durability::kSynced;
   const bool is_complete = image_.delta_ ? image_.has_map_ : image_.base_.has_value();
-  const bool is_durable = image_.durable_ || durability_ == Durability::kLazy || !image_.delta_;
-  if (!begun_ && is_complete && is_durable) return {};
+  if (!begun_ && is_complete && !(is_synced && image_.delta_ && !image_.durable_))
+    return is_synced ? sync_base() : Result<void>();
   if (auto begun = begin(); !begun) return begun;
   return finish();
 }
@@ -239,15 +242,32 @@ Result<void> MemoryImage::Save::begin() {
 }
 
 Result<void> MemoryImage::Save::finish() {
-  if (durability_ == Durability::kSynced && ::fdatasync(file()) != 0) {
-    image_.broken_ = true;
-    return errno_error("sync");
+  if (durability_ == Durability::kSynced) {
+    if (::fdatasync(file()) != 0) {
+      image_.broken_ = true;
+      return errno_error("sync");
+    }
+    if (auto synced = sync_base(); !synced) return synced;
   }
   map().id = random_base36(kMemoryIdLength);
   if (auto saved = map().save(image_.folder_.get(), kDeltaMapFile, durability_); !saved) return saved;
   image_.has_map_ = true;
   image_.durable_ = durability_ == Durability::kSynced;
   image_.unsettled_.clear();
+  return {};
+}
+
+// A base may have been made lazily, by an export or by whoever put it here.
+Result<void> MemoryImage::Save::sync_base() {
+  if (!image_.base_ || image_.base_durable_) return {};
+  for (const char* name : {kBaseFile, kBaseMapFile}) {
+    if (auto synced = sync_regular_file(image_.folder_.get(), name); !synced) {
+      image_.broken_ = true;
+      return synced;
+    }
+  }
+  if (::fsync(image_.folder_.get()) != 0) return errno_error("sync the folder");
+  image_.base_durable_ = true;
   return {};
 }
 
