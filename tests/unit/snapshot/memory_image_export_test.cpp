@@ -20,7 +20,7 @@ struct Origin {
     must(image.save(ram.bytes(), all_written(kPages), Durability::kSynced));
   }
   fs::path export_as(const std::string& name) {
-    const fs::path folder = temp.folder(name);
+    fs::path folder = temp.folder(name);
     must(image.export_to(open_folder(folder).get(), Durability::kSynced));
     return folder;
   }
