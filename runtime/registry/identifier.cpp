@@ -1,34 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/registry/identifier.hpp"
 
-#include <algorithm>
-
 #include "common/random.hpp"
 
 namespace tl::registry {
-namespace {
-
-bool is_lower(char c) {
-  return c >= 'a' && c <= 'z';
-}
-bool is_base36(char c) {
-  return is_lower(c) || (c >= '0' && c <= '9');
-}
-
-}  // namespace
 
 std::string new_sandbox_id() {
   return random_base36(kIdLength);
 }
 
 bool is_sandbox_id(std::string_view text) {
-  return text.size() == kIdLength && std::all_of(text.begin(), text.end(), is_base36);
+  return is_id(text);
 }
 
 bool is_sandbox_name(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxNameLength && is_lower(text.front()) && text.back() != '-' &&
-         std::all_of(text.begin(), text.end(), [](char c) { return is_base36(c) || c == '-'; }) &&
-         !is_sandbox_id(text);
+  return is_name(text);
 }
 
 }  // namespace tl::registry

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "common/io.hpp"
+#include "runtime/snapshot/memory_image.hpp"
+#include "runtime/snapshot/readable_mapping.hpp"
+
+namespace tl::snapshot {
+namespace {
+
+constexpr std::uint64_t kPiecePages = 1024;  // what a thread copies at a time
+
+Result<void> map_over(std::byte* at, std::uint64_t bytes, int file, std::uint64_t offset) {
+  const int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | (file < 0 ? MAP_ANONYMOUS : 0);
+  if (::mmap(at, bytes, PROT_READ | PROT_WRITE, flags, file, static_cast<off_t>(offset)) == MAP_FAILED)
+    return errno_error("map the memory");
+  return {};
+}
+
+// Does `work(0)` … `work(count-1)`, each once, on `threads` threads; the first failure ends it.
+Result<void> in_parallel(std::size_t count, unsigned threads,
+                         const std::function<Result<void>(std::size_t)>& work) {
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  Result<void> outcome;
+  const auto take_turns = [&] {
+    for (std::size_t i = next++; i < count; i = next++) {
+      auto done = work(i);
+      if (done) continue;
+      next = count;
+      const std::lock_guard lock(mutex);
+      outcome = std::move(done);
+    }
+  };
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < std::min<std::size_t>(threads, count)) helpers.emplace_back(take_turns);
+  } catch (const std::system_error&) {
+    // The host gives no more threads; the work is done all the same.
+  }
+  take_turns();
+  for (std::thread& helper : helpers) helper.join();
+  return outcome;
+}
+
+}  // namespace
+
+Result<MemoryImage::Mapped> MemoryImage::map_private(std::byte* at, std::size_t max_mappings) const {
+  const auto fail = [&](const Error& error) { return within(error, "map the memory of"); };
+  // Of what a map does not call stored its file is zero, so the lowest layer is mapped as a whole.
+  const Layer* const lowest = base_ ? &*base_ : delta_ ? &*delta_ : nullptr;
+  if (auto mapped = map_over(at, ram_bytes_, lowest != nullptr ? lowest->file.get() : -1, 0); !mapped)
+    return fail(mapped.error());
+  Mapped result{1, 0};
+  if (!base_ || !delta_) return result;
+
+  auto runs = (delta_->map.stored | delta_->map.zero).runs();
+  // A mapping in the middle of another leaves three.
+  const std::size_t most = (max_mappings - 1) / 2;
+  if (runs.size() > most) {
+    std::nth_element(runs.begin(), runs.begin() + static_cast<std::ptrdiff_t>(most), runs.end(),
+                     [](const PageRun& a, const PageRun& b) { return a.count > b.count; });
+  }
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::uint64_t offset = runs[i].first * kPageBytes;
+    const std::uint64_t bytes = runs[i].count * kPageBytes;
+    if (i < most) {
+      if (auto mapped = map_over(at + offset, bytes, delta_->file.get(), offset); !mapped)
+        return fail(mapped.error());
+      result.mappings += 2;
+    } else {
+      if (auto got = pread_exact(delta_->file.get(), {at + offset, bytes}, offset); !got)
+        return fail(got.error());
+      result.pages_copied += runs[i].count;
+    }
+  }
+  return result;
+}
+
+std::vector<MemoryImage::Piece> MemoryImage::pieces() const {
+  std::vector<Piece> found;
+  const auto add = [&](const Layer& layer, const PageSet& of_layer) {
+    for (PageRun run : of_layer.runs()) {
+      for (; run.count > 0; run.first += kPiecePages) {
+        const std::uint64_t count = std::min(run.count, kPiecePages);
+        found.push_back({&layer, {run.first, count}});
+        run.count -= count;
+      }
+    }
+  };
+  if (base_)
+    add(*base_, delta_ ? base_->map.stored - delta_->map.stored - delta_->map.zero : base_->map.stored);
+  if (delta_) add(*delta_, delta_->map.stored);
+  return found;
+}
+
+Result<std::uint64_t> MemoryImage::read_into(std::span<std::byte> zeroed, unsigned threads) const {
+  TL_CHECK(zeroed.size() == ram_bytes_);
+  const auto all = pieces();
+  std::atomic<std::uint64_t> total = 0;
+  const auto done = in_parallel(all.size(), threads, [&](std::size_t i) -> Result<void> {
+    const std::uint64_t offset = all[i].run.first * kPageBytes;
+    const auto target = zeroed.subspan(offset, all[i].run.count * kPageBytes);
+    total += target.size();
+    return pread_exact(all[i].layer->file.get(), target, offset);
+  });
+  if (!done) return within(done.error(), "read the memory of");
+  return total.load();
+}
+
+// Measured against pread(2) into a mapping of the memfd, against a buffer in between and against sendfile(2):
+// writing the memfd from a mapping of the file is twice as fast as the first and needs no copy of its own.
+Result<std::uint64_t> MemoryImage::read_into(int memfd, unsigned threads) const {
+  std::vector<ReadableMapping> mappings;
+  std::vector<const Layer*> layers;
+  for (const auto* layer : {&base_, &delta_}) {
+    if (!*layer) continue;
+    auto mapping = ReadableMapping::create((*layer)->file.get(), ram_bytes_);
+    if (!mapping) return within(mapping.error(), "read the memory of");
+    mappings.push_back(*std::move(mapping));
+    layers.push_back(&**layer);
+  }
+  const auto all = pieces();
+  std::atomic<std::uint64_t> total = 0;
+  const auto done = in_parallel(all.size(), threads, [&](std::size_t i) -> Result<void> {
+    const std::uint64_t offset = all[i].run.first * kPageBytes;
+    const std::size_t which = all[i].layer == layers.front() ? 0 : 1;
+    const auto source = mappings[which].bytes().subspan(offset, all[i].run.count * kPageBytes);
+    total += source.size();
+    return pwrite_all(memfd, source, offset);
+  });
+  if (!done) return within(done.error(), "read the memory of");
+  return total.load();
+}
+
+}  // namespace tl::snapshot
