@@ -23,7 +23,8 @@ class JobThread {
   template <typename T>
   asio::awaitable<T> run(std::function<T()> job) {
     const auto result = std::make_shared<std::optional<T>>();
-    co_await asio::co_spawn(thread_, carry_out<T>(std::move(job), result), asio::use_awaitable);
+    asio::awaitable<void> work = carry_out<T>(std::move(job), result);
+    co_await asio::co_spawn(thread_, std::move(work), asio::use_awaitable);
     co_return std::move(**result);
   }
 

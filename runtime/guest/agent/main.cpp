@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -46,8 +47,11 @@ asio::awaitable<ConfigureReport> configure_beside(JobThread& jobs, std::string b
                                                   Configuration configuration, bool* done) {
   ConfigureReport report{std::move(boot_error)};
   if (report.error.empty()) {
-    report = co_await jobs.run<ConfigureReport>(
-        [configuration = std::move(configuration)] { return configure_guest(configuration); });
+    // A name of its own: g++ 12 would destroy it twice as a temporary of the call.
+    std::function<ConfigureReport()> job = [configuration = std::move(configuration)] {
+      return configure_guest(configuration);
+    };
+    report = co_await jobs.run(std::move(job));
   }
   *done = true;
   co_return report;

@@ -64,11 +64,13 @@ asio::awaitable<void> RootFreeze::settle() {
 
 // Commands may start while the data is written back, for that may take long.
 asio::awaitable<Result<void>> RootFreeze::take_hold() {
-  auto synced = co_await jobs_.run(calls_.sync);
+  auto sync_call = calls_.sync;
+  auto synced = co_await jobs_.run(std::move(sync_call));
   if (!synced) co_return synced;
   if (unwanted_) co_return Error{ErrorCode::kConflict, "freezing the root file system was given up", ""};
   hold_ = gate_.close();
-  auto frozen = co_await jobs_.run(calls_.freeze);
+  auto freeze_call = calls_.freeze;
+  auto frozen = co_await jobs_.run(std::move(freeze_call));
   co_return frozen;
 }
 
@@ -102,7 +104,8 @@ asio::awaitable<Result<void>> RootFreeze::thaw() {
   if (!frozen()) co_return Result<void>();
   become(State::kThawing);
   alarm_.cancel();
-  auto thawed = co_await jobs_.run(calls_.thaw);
+  auto thaw_call = calls_.thaw;
+  auto thawed = co_await jobs_.run(std::move(thaw_call));
   become(thawed ? State::kThawed : State::kFrozen);
   if (!thawed) thaw_later(kThawAgain);
   co_return thawed;
