@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <memory>
+#include <sstream>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +19,7 @@ namespace {
 
 constexpr const char* kCommands = "tl";
 constexpr std::size_t kMaxFile = 64 * 1024;
+constexpr std::size_t kMaxProcs = 1024 * 1024;
 
 Result<void> write_file(const std::string& path, std::string_view text) {
   const auto fd = open_at(AT_FDCWD, path, O_WRONLY);
@@ -64,10 +67,23 @@ void ControlGroups::keep_open() const {
   if (frozen && frozen->starts_with('1')) static_cast<void>(write_file(path, "0"));
 }
 
-// "0" is whoever writes it. Engines that share a container's groups with it move everybody out of the root
-// group before they hand its controllers out, and PID 1 with them.
+// "0" is whoever writes it. What would hand out the controllers of a group moves everybody out of it first
+// (Docker's dind does), and in the root group these are PID 1 and the kernel's threads.
 Result<void> ControlGroups::leave() const {
   return write_file(root_ + "/cgroup.procs", "0");
+}
+
+// They have no program. They are never stopped, and a group that has one never says that it has stopped.
+void ControlGroups::send_home_kernel_threads(const std::string& name) const {
+  const auto list = read_file(AT_FDCWD, file(name, "cgroup.procs"), kMaxProcs);
+  if (!list) return;
+  std::istringstream processes(*list);
+  for (std::string pid; std::getline(processes, pid);) {
+    const std::string process = proc_ + "/" + pid;
+    char program = 0;
+    const bool has_none = ::readlink((process + "/exe").c_str(), &program, 1) < 0 && errno == ENOENT;
+    if (has_none && exists(process)) static_cast<void>(write_file(root_ + "/cgroup.procs", pid));
+  }
 }
 
 Result<void> ControlGroups::tell(const std::string& name) {
@@ -98,7 +114,9 @@ Result<bool> ControlGroups::stop() {
   bool all = true;
   for (const std::string& name : *names) {
     if (told_.contains(name)) {
-      all = stopped(name) && all;
+      if (stopped(name)) continue;
+      send_home_kernel_threads(name);
+      all = false;
     } else if (auto told = tell(name); told) {
       all = false;  // somebody in it may just have made another
     } else {

@@ -16,8 +16,9 @@ namespace tl::guest {
 // it goes on. One thread; nothing here waits.
 class ControlGroups {
  public:
-  // `root` is where cgroup2 is mounted.
-  explicit ControlGroups(std::string root = "/sys/fs/cgroup") : root_(std::move(root)) {}
+  // Where cgroup2 and proc are mounted.
+  explicit ControlGroups(std::string root = "/sys/fs/cgroup", std::string proc = "/proc")
+      : root_(std::move(root)), proc_(std::move(proc)) {}
 
   // Makes the group of commands; again when somebody has removed it.
   Result<void> make();
@@ -37,12 +38,13 @@ class ControlGroups {
 
  private:
   Result<void> leave() const;
+  void send_home_kernel_threads(const std::string& name) const;
   Result<void> tell(const std::string& name);
   [[nodiscard]] bool stopped(const std::string& name) const;
   [[nodiscard]] std::string file(const std::string& name, const char* what) const;
 
   enum class Frozen { kByUs, kBefore };
-  std::string root_;
+  std::string root_, proc_;
   UniqueFd entrance_;
   std::map<std::string, Frozen> told_;
 };

@@ -86,6 +86,23 @@ TEST_CASE_METHOD(Fixture, "the agent leaves whatever group it was moved to befor
   CHECK_FALSE(nowhere.stop());
 }
 
+TEST_CASE_METHOD(Fixture, "kernel threads that somebody moved to a group are sent back to the root") {
+  GroupFolder proc;
+  for (const char* process : {"/40", "/41", "/42"}) std::filesystem::create_directory(proc.folder + process);
+  for (const char* process : {"/40", "/42"}) {
+    std::filesystem::create_symlink("/bin/sh", proc.folder + process + "/exe");
+  }
+  ControlGroups with_threads(folder.folder, proc.folder);
+  folder.add("theirs");
+  folder.write("theirs/cgroup.procs", "40\n41\n42\n43\n");  // 43 has just ended
+  CHECK_FALSE(with_threads.stop().value());
+  CHECK(folder.read("cgroup.procs") == "0");
+  CHECK_FALSE(with_threads.stop().value());
+  CHECK(folder.read("cgroup.procs") == "41");
+  folder.stand_still("theirs", true);
+  CHECK(with_threads.stop().value());
+}
+
 TEST_CASE_METHOD(Fixture, "a command that is about to start finds its group running") {
   folder.add("tl");
   groups.keep_open();
