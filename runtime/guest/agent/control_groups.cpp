@@ -74,16 +74,18 @@ Result<void> ControlGroups::leave() const {
 }
 
 // They have no program. They are never stopped, and a group that has one never says that it has stopped.
-void ControlGroups::send_home_kernel_threads(const std::string& name) const {
+bool ControlGroups::send_home_kernel_threads(const std::string& name) const {
   const auto list = read_file(AT_FDCWD, file(name, "cgroup.procs"), kMaxProcs);
-  if (!list) return;
+  if (!list) return false;
+  bool any = false;
   std::istringstream processes(*list);
   for (std::string pid; std::getline(processes, pid);) {
     const std::string process = proc_ + "/" + pid;
     char program = 0;
     const bool has_none = ::readlink((process + "/exe").c_str(), &program, 1) < 0 && errno == ENOENT;
-    if (has_none && exists(process)) static_cast<void>(write_file(root_ + "/cgroup.procs", pid));
+    if (has_none && exists(process) && write_file(root_ + "/cgroup.procs", pid)) any = true;
   }
+  return any;
 }
 
 Result<void> ControlGroups::tell(const std::string& name) {
@@ -115,8 +117,11 @@ Result<bool> ControlGroups::stop() {
   for (const std::string& name : *names) {
     if (told_.contains(name)) {
       if (stopped(name)) continue;
-      send_home_kernel_threads(name);
       all = false;
+      if (!send_home_kernel_threads(name)) continue;
+      // The kernel counts anew when it is told anew, not when they leave.
+      static_cast<void>(write_file(file(name, "cgroup.freeze"), "0"));
+      static_cast<void>(write_file(file(name, "cgroup.freeze"), "1"));
     } else if (auto told = tell(name); told) {
       all = false;  // somebody in it may just have made another
     } else {

@@ -38,7 +38,8 @@ class ControlGroups {
 
  private:
   Result<void> leave() const;
-  void send_home_kernel_threads(const std::string& name) const;
+  // Whether there were any.
+  [[nodiscard]] bool send_home_kernel_threads(const std::string& name) const;
   Result<void> tell(const std::string& name);
   [[nodiscard]] bool stopped(const std::string& name) const;
   [[nodiscard]] std::string file(const std::string& name, const char* what) const;

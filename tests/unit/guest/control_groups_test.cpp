@@ -99,6 +99,7 @@ TEST_CASE_METHOD(Fixture, "kernel threads that somebody moved to a group are sen
   CHECK(folder.read("cgroup.procs") == "0");
   CHECK_FALSE(with_threads.stop().value());
   CHECK(folder.read("cgroup.procs") == "41");
+  CHECK(folder.told("theirs"));
   folder.stand_still("theirs", true);
   CHECK(with_threads.stop().value());
 }
