@@ -28,6 +28,7 @@ constexpr std::size_t kMaxAnswer = 64 * 1024;
 // What of the guest's words reaches people.
 constexpr std::size_t kMaxQuote = 500;
 constexpr int kOk = 200;
+constexpr int kWrongState = 409;
 
 Error no_answer(milliseconds limit) {
   return Error{ErrorCode::kFailure,
@@ -168,7 +169,7 @@ asio::awaitable<Result<std::vector<std::byte>>> AgentClient::exchange(std::share
   }
   if (*status != kOk) {
     const std::string_view words(reinterpret_cast<const char*>(answer.data()), answer.size());
-    co_return Error{ErrorCode::kFailure,
+    co_return Error{*status == kWrongState ? ErrorCode::kConflict : ErrorCode::kFailure,
                     "the agent refused " + path + ": " + make_printable(words, kMaxQuote), ""};
   }
   co_return answer;
@@ -192,6 +193,30 @@ asio::awaitable<Result<Metrics>> AgentClient::metrics(milliseconds limit) {
   auto metrics = decode<Metrics>(*answer);
   if (!metrics) co_return metrics.error().within("the guest's metrics");
   co_return metrics;
+}
+
+asio::awaitable<Result<void>> AgentClient::freeze(milliseconds lease, milliseconds limit) {
+  const auto answer = co_await exchange(session_, kFreezePath, encode(FreezeRequest{lease}), limit);
+  if (!answer) co_return answer.error().within("freeze the guest's file system");
+  co_return Result<void>();
+}
+
+asio::awaitable<Result<void>> AgentClient::thaw(milliseconds limit) {
+  const auto answer = co_await exchange(session_, kThawPath, {}, limit);
+  if (!answer) co_return answer.error().within("thaw the guest's file system");
+  co_return Result<void>();
+}
+
+asio::awaitable<Result<void>> AgentClient::quiesce(milliseconds limit) {
+  const auto answer = co_await exchange(session_, kQuiescePath, {}, limit);
+  if (!answer) co_return answer.error().within("stop the guest's processes");
+  co_return Result<void>();
+}
+
+asio::awaitable<Result<void>> AgentClient::release(milliseconds limit) {
+  const auto answer = co_await exchange(session_, kReleasePath, {}, limit);
+  if (!answer) co_return answer.error().within("let the guest's processes go on");
+  co_return Result<void>();
 }
 
 Result<std::shared_ptr<http2::Stream>> AgentClient::open_stream(const std::string& path) {

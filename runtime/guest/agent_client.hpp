@@ -38,9 +38,22 @@ class AgentClient {
   static asio::awaitable<Result<std::unique_ptr<AgentClient>>> connect(UniqueFd link, ConnectLimits limits);
   ~AgentClient();
 
-  // Success: the guest is what it was told to be.
+  // Success: the guest is what it was told to be, and what was quiesced runs. kConflict while the root file
+  // system is frozen.
   asio::awaitable<Result<void>> configure(Configuration configuration, std::chrono::milliseconds limit);
   asio::awaitable<Result<Metrics>> metrics(std::chrono::milliseconds limit);
+
+  // Around a checkpoint of the root file system: everything is written back and nothing more is written until
+  // thaw(), the end of `lease` (1 ms to kMaxFreezeLease) or the end of this session. kConflict when it is
+  // frozen already. Thawing what is not frozen is a success.
+  asio::awaitable<Result<void>> freeze(std::chrono::milliseconds lease, std::chrono::milliseconds limit);
+  asio::awaitable<Result<void>> thaw(std::chrono::milliseconds limit);
+
+  // Around the saving of the machine: no user process runs from here to configure() or release(), which may
+  // be another client's, in a guest that was restored, or the end of kQuiesceLease. Not while frozen
+  // (kConflict). Doing either again is a success, and quiescing again renews the lease.
+  asio::awaitable<Result<void>> quiesce(std::chrono::milliseconds limit);
+  asio::awaitable<Result<void>> release(std::chrono::milliseconds limit);
 
   // A POST exchange for the caller to carry out; kExecPath as a rule.
   Result<std::shared_ptr<http2::Stream>> open_stream(const std::string& path);
@@ -55,7 +68,7 @@ class AgentClient {
   struct Life;
   AgentClient(std::shared_ptr<http2::Session> session, std::shared_ptr<Life> life);
 
-  // One request with its whole answer.
+  // One request with its whole answer. kConflict when the agent says that it is in the wrong state for it.
   static asio::awaitable<Result<std::vector<std::byte>>> exchange(std::shared_ptr<http2::Session> session,
                                                                   std::string path,
                                                                   std::vector<std::byte> body,

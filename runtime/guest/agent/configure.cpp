@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/io.hpp"
+#include "runtime/guest/agent/boot_id.hpp"
 
 namespace tl::guest {
 namespace {
@@ -108,6 +109,8 @@ ConfigureReport configure_guest(const Configuration& configuration) {
   note(set_clock(configuration.wall_clock));
   note(add_entropy(configuration.entropy));
   note(set_names(configuration));
+  const auto restored = configuration.restored;
+  if (restored == Restored::kCopied || restored == Restored::kFresh) note(renew_boot_id());
   if (configuration.disk_mib > 0) note(grow_root(configuration.disk_mib));
   return report;
 }

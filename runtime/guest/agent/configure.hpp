@@ -8,7 +8,7 @@
 #include "runtime/guest/protocol/messages.hpp"
 
 // Makes the guest the sandbox that it is told to be. PID 1 only, after boot and after each restore, before
-// commands run.
+// commands run; on any one thread, for it writes to the root file system.
 namespace tl::guest {
 
 // Does all that it can; the report names everything that failed.

@@ -54,6 +54,8 @@ asio::awaitable<void> Exec::run() {
   if (!first) co_return;  // the stream is reset when the last of us lets it go
   if (first->kind != FrameKind::kStart) co_return;
   const auto request = decode<ExecRequest>(first->payload);
+  co_await context_.gate.pass();
+  if (stream_->broken()) co_return;  // the client has gone meanwhile
   stream_->respond(200);
   std::optional<ExecFailure> failed;
   if (request) {
@@ -100,7 +102,10 @@ std::optional<ExecFailure> Exec::start(const ExecRequest& request) {
   spec.stdin_fd = request.stdin_stream ? in.read_end.get() : context_.no_input.get();
   spec.stdout_fd = out->write_end.get();
   spec.stderr_fd = err->write_end.get();
+  spec.group_fd = context_.groups.entrance();
+  context_.groups.keep_open();
   const Spawned spawned = context_.spawner.spawn(spec);
+  if (!spawned.in_group) static_cast<void>(context_.groups.make());  // for the next
   if (spawned.pid < 0) return spawned.failure;
 
   pid_ = spawned.pid;

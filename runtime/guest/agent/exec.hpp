@@ -15,10 +15,12 @@
 #include "common/async_event.hpp"
 #include "common/http2/stream.hpp"
 #include "common/result.hpp"
+#include "runtime/guest/agent/control_groups.hpp"
 #include "runtime/guest/agent/frame_sender.hpp"
 #include "runtime/guest/agent/output_pipe.hpp"
 #include "runtime/guest/agent/reaper.hpp"
 #include "runtime/guest/agent/spawn.hpp"
+#include "runtime/guest/agent/start_gate.hpp"
 #include "runtime/guest/agent/stdin_pipe.hpp"
 #include "runtime/guest/agent/users.hpp"
 #include "runtime/guest/protocol/frame.hpp"
@@ -30,6 +32,8 @@ namespace tl::guest {
 struct ExecContext {
   asio::any_io_executor executor;
   Reaper& reaper;
+  ControlGroups& groups;
+  StartGate& gate;
   UserTable users;
   Spawner spawner;
   UniqueFd no_input;                                  // /dev/null, for commands without a stdin stream

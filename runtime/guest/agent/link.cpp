@@ -14,19 +14,17 @@
 
 namespace tl::guest {
 
-Link::Link(const asio::any_io_executor& executor, UniqueFd port, UniqueFd changes,
-           http2::Session::Acceptor acceptor, Log log)
+Link::Link(const asio::any_io_executor& executor, UniqueFd port, UniqueFd changes, Sessions sessions, Log log)
     : executor_(executor),
       port_(std::move(port)),
       changes_(executor, changes.release()),
-      acceptor_(std::move(acceptor)),
+      sessions_(std::move(sessions)),
       log_(log) {}
 
-Result<Link> Link::create(const asio::any_io_executor& executor, UniqueFd port,
-                          http2::Session::Acceptor acceptor, Log log) {
+Result<Link> Link::create(const asio::any_io_executor& executor, UniqueFd port, Sessions sessions, Log log) {
   UniqueFd changes(::epoll_create1(EPOLL_CLOEXEC));
   if (!changes) return errno_error("epoll_create1");
-  Link link(executor, std::move(port), std::move(changes), std::move(acceptor), log);
+  Link link(executor, std::move(port), std::move(changes), std::move(sessions), log);
   if (auto watched = link.watch(EPOLL_CTL_ADD); !watched) return watched.error();
   return link;
 }
@@ -98,11 +96,12 @@ asio::awaitable<void> Link::run(bool& greeted) {
       continue;
     }
     const auto session =
-        http2::Session::create(executor_, std::move(*port), http2::Session::Role::kServer, acceptor_);
+        http2::Session::create(executor_, std::move(*port), http2::Session::Role::kServer, sessions_.accept);
     // Looking at the port takes what has arrived out of the virtqueue, and the driver wakes nobody for what
     // is not in there any more: two who watch lose what came when the other looked.
     if (auto left = watch(EPOLL_CTL_DEL); !left) log_.info("link: {}", left.error().message);
     const auto ended = co_await session->run();
+    sessions_.ended();
     if (auto watched = watch(EPOLL_CTL_ADD); !watched) log_.info("link: {}", watched.error().message);
     log_.info("link: the session ended: {}", ended ? "closed" : ended.error().message);
   }

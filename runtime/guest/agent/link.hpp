@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+
 #include <asio/awaitable.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
@@ -20,16 +22,20 @@ namespace tl::guest {
 // instead, on an epoll descriptor of our own that is edge-triggered.
 class Link {
  public:
-  // `port` is non-blocking. `acceptor` gets every request of every session.
-  static Result<Link> create(const asio::any_io_executor& executor, UniqueFd port,
-                             http2::Session::Acceptor acceptor, Log log);
+  struct Sessions {
+    http2::Session::Acceptor accept;  // gets every request of every session
+    std::function<void()> ended;      // after each session, when its streams have broken
+  };
+
+  // `port` is non-blocking.
+  static Result<Link> create(const asio::any_io_executor& executor, UniqueFd port, Sessions sessions,
+                             Log log);
 
   // Never returns unless its descriptors fail. `greeted` becomes true when the first handshake is answered.
   asio::awaitable<void> run(bool& greeted);
 
  private:
-  Link(const asio::any_io_executor& executor, UniqueFd port, UniqueFd changes,
-       http2::Session::Acceptor acceptor, Log log);
+  Link(const asio::any_io_executor& executor, UniqueFd port, UniqueFd changes, Sessions sessions, Log log);
 
   // Takes handshakes until one is complete and nothing follows it, for a host that tries again has sent
   // several.
@@ -43,7 +49,7 @@ class Link {
   asio::any_io_executor executor_;
   UniqueFd port_;
   asio::posix::stream_descriptor changes_;
-  http2::Session::Acceptor acceptor_;
+  Sessions sessions_;
   Log log_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -19,9 +20,13 @@
 #include "common/log.hpp"
 #include "runtime/guest/agent/boot.hpp"
 #include "runtime/guest/agent/configure.hpp"
+#include "runtime/guest/agent/control_groups.hpp"
+#include "runtime/guest/agent/job_thread.hpp"
 #include "runtime/guest/agent/link.hpp"
 #include "runtime/guest/agent/metrics.hpp"
 #include "runtime/guest/agent/power.hpp"
+#include "runtime/guest/agent/quiescence.hpp"
+#include "runtime/guest/agent/root_freeze.hpp"
 #include "runtime/guest/agent/service.hpp"
 #include "runtime/guest/agent/signals.hpp"
 
@@ -37,6 +42,21 @@ void run_until(asio::io_context& io, const bool& happened) {
   }
 }
 
+// Writes to the root file system, which somebody inside may have frozen, and grows it, which takes long.
+asio::awaitable<ConfigureReport> configure_beside(JobThread& jobs, std::string boot_error,
+                                                  Configuration configuration, bool* done) {
+  ConfigureReport report{std::move(boot_error)};
+  if (report.error.empty()) {
+    // A name of its own: g++ 12 would destroy it twice as a temporary of the call.
+    std::function<ConfigureReport()> job = [configuration = std::move(configuration)] {
+      return configure_guest(configuration);
+    };
+    report = co_await jobs.run(std::move(job));
+  }
+  *done = true;
+  co_return report;
+}
+
 // The driver announces the port from a work queue, perhaps after us.
 asio::awaitable<void> serve_port(asio::any_io_executor executor, Service* service, bool* greeted, Log log) {
   asio::steady_timer pause(executor);
@@ -48,9 +68,11 @@ asio::awaitable<void> serve_port(asio::any_io_executor executor, Service* servic
     co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     port = open_agent_port();
   }
-  auto link = Link::create(
-      executor, std::move(*port),
-      [service](std::shared_ptr<http2::Stream> stream) { service->accept(std::move(stream)); }, log);
+  auto link =
+      Link::create(executor, std::move(*port),
+                   {[service](std::shared_ptr<http2::Stream> stream) { service->accept(std::move(stream)); },
+                    [service] { service->session_ended(); }},
+                   log);
   if (!link) {
     log.info("link: {}", link.error().message);
     co_return;
@@ -81,14 +103,19 @@ void run() {
   run_for_ever(io, power, log);
   ::reboot(RB_DISABLE_CAD);  // Ctrl-Alt-Del is a SIGINT to us
 
-  ExecContext context{io.get_executor(), reaper.value(), UserTable(), {}, {}};
+  JobThread jobs;
+  StartGate gate(io.get_executor());
+  ControlGroups groups;
+  TimerAlarm freeze_alarm(io.get_executor()), quiescence_alarm(io.get_executor());
+  RootFreeze freeze(io.get_executor(), root_file_system(), jobs, gate, freeze_alarm, log);
+  Quiescence quiescence(io.get_executor(), groups, gate, quiescence_alarm, log);
+  ExecContext context{io.get_executor(), reaper.value(), groups, gate, UserTable(), {}, {}};
   std::string boot_error;
   bool configured = false;
-  const auto configure = [&boot_error, &configured](const Configuration& configuration) {
-    configured = true;
-    return boot_error.empty() ? configure_guest(configuration) : ConfigureReport{boot_error};
+  const auto configure = [&](Configuration configuration) {
+    return configure_beside(jobs, boot_error, std::move(configuration), &configured);
   };
-  Service service(context, {configure, read_metrics}, log);
+  Service service(context, {freeze, quiescence}, {configure, read_metrics}, log);
   bool greeted = false;
   asio::co_spawn(io, serve_port(io.get_executor(), &service, &greeted, log), asio::detached);
 
@@ -100,6 +127,7 @@ void run() {
   run_until(io, configured);
   io.poll();  // sends the answer
   furnish();
+  if (const auto made = groups.make(); !made) log.info("boot: {}", made.error().message);
   context.no_input = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   service.reach(Service::Stage::kWhole);
   for (;;) {

@@ -37,10 +37,30 @@ std::vector<std::byte> text(std::string_view words) {
   return {bytes.begin(), bytes.end()};
 }
 
+asio::awaitable<void> answer_outcome(std::shared_ptr<http2::Stream> stream, Result<void> outcome) {
+  if (outcome) {
+    co_await answer(stream, 200, {});
+    co_return;
+  }
+  const int status = outcome.error().code == ErrorCode::kConflict ? 409 : 500;
+  co_await answer(stream, status, text(outcome.error().message));
+}
+
 }  // namespace
 
-Service::Service(ExecContext& exec, Guest guest, Log log)
-    : exec_(exec), guest_(std::move(guest)), log_(log), reached_(exec.executor) {}
+Service::Service(ExecContext& exec, Pauses pauses, Guest guest, Log log)
+    : exec_(exec), pauses_(pauses), guest_(std::move(guest)), log_(log), reached_(exec.executor) {}
+
+Service::Handler Service::handler_of(std::string_view path) {
+  if (path == kExecPath) return &Service::execute;
+  if (path == kMetricsPath) return &Service::measure;
+  if (path == kConfigurePath) return &Service::configure;
+  if (path == kFreezePath) return &Service::freeze;
+  if (path == kThawPath) return &Service::thaw;
+  if (path == kQuiescePath) return &Service::quiesce;
+  if (path == kReleasePath) return &Service::release;
+  return nullptr;
+}
 
 void Service::reach(Stage stage) {
   stage_ = stage;
@@ -63,19 +83,23 @@ asio::awaitable<void> Service::serve(std::shared_ptr<http2::Stream> stream) {
   const std::string& path = stream->path();
   const Stage needed = path == kConfigurePath ? Stage::kRootDisk : Stage::kWhole;
   while (stage_ < needed) co_await reached_.wait();
-  const bool known = path == kExecPath || path == kConfigurePath || path == kMetricsPath;
-  if (!known) {
+  const Handler handler = handler_of(path);
+  if (handler == nullptr) {
     co_await answer(stream, 404, text("no such request"));
   } else if (stream->method() != "POST") {
     co_await answer(stream, 405, text("POST is expected"));
-  } else if (path == kExecPath) {
-    auto exec = std::make_shared<Exec>(exec_, std::move(stream));
-    co_await exec->run();
-  } else if (path == kMetricsPath) {
-    co_await answer(stream, 200, encode(guest_.metrics()));
   } else {
-    co_await configure(stream);
+    co_await (this->*handler)(std::move(stream));
   }
+}
+
+asio::awaitable<void> Service::execute(std::shared_ptr<http2::Stream> stream) {
+  auto exec = std::make_shared<Exec>(exec_, std::move(stream));
+  co_await exec->run();
+}
+
+asio::awaitable<void> Service::measure(std::shared_ptr<http2::Stream> stream) {
+  co_await answer(stream, 200, encode(guest_.metrics()));
 }
 
 asio::awaitable<void> Service::configure(std::shared_ptr<http2::Stream> stream) {
@@ -89,9 +113,62 @@ asio::awaitable<void> Service::configure(std::shared_ptr<http2::Stream> stream) 
     co_await answer(stream, 400, text(configuration.error().message));
     co_return;
   }
-  const ConfigureReport report = guest_.configure(*configuration);
+  // It writes to the root file system, and whoever was quiesced must find it done.
+  co_await pauses_.freeze.settle();
+  if (pauses_.freeze.frozen()) {
+    co_await answer(stream, 409, text("the root file system is frozen"));
+    co_return;
+  }
+  ConfigureReport report = co_await guest_.configure(*configuration);
+  if (report.error.empty()) {
+    const auto released = pauses_.quiescence.release();
+    if (!released) report.error = released.error().message;
+  }
   if (!report.error.empty()) log_.info("configure: {}", report.error);
   co_await answer(stream, 200, encode(report));
+}
+
+asio::awaitable<void> Service::freeze(std::shared_ptr<http2::Stream> stream) {
+  const auto body = co_await read_body(stream);
+  if (!body) {
+    stream->reset(http2::Reset::kCancel);
+    co_return;
+  }
+  const auto request = decode<FreezeRequest>(*body);
+  if (!request) {
+    co_await answer(stream, 400, text(request.error().message));
+    co_return;
+  }
+  if (stream->broken()) co_return;
+  const auto frozen = co_await pauses_.freeze.freeze(request->lease);
+  // Who has gone meanwhile does not know that it is frozen.
+  if (frozen && stream->broken()) {
+    const auto thawed = co_await pauses_.freeze.thaw();
+    if (!thawed) log_.info("freeze: {}", thawed.error().message);
+    co_return;
+  }
+  co_await answer_outcome(stream, frozen);
+}
+
+asio::awaitable<void> Service::thaw(std::shared_ptr<http2::Stream> stream) {
+  const auto thawed = co_await pauses_.freeze.thaw();
+  co_await answer_outcome(stream, thawed);
+}
+
+asio::awaitable<void> Service::quiesce(std::shared_ptr<http2::Stream> stream) {
+  // Those who wait for the file system could not stop.
+  co_await pauses_.freeze.settle();
+  if (pauses_.freeze.frozen()) {
+    co_await answer(stream, 409, text("the root file system is frozen"));
+    co_return;
+  }
+  if (stream->broken()) co_return;
+  const auto quiesced = co_await pauses_.quiescence.quiesce();
+  co_await answer_outcome(stream, quiesced);
+}
+
+asio::awaitable<void> Service::release(std::shared_ptr<http2::Stream> stream) {
+  co_await answer_outcome(stream, pauses_.quiescence.release());
 }
 
 }  // namespace tl::guest

@@ -4,11 +4,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/async_event.hpp"
 #include "common/http2/session.hpp"
 #include "common/log.hpp"
 #include "runtime/guest/agent/exec.hpp"
+#include "runtime/guest/agent/quiescence.hpp"
+#include "runtime/guest/agent/root_freeze.hpp"
 #include "runtime/guest/protocol/messages.hpp"
 
 namespace tl::guest {
@@ -18,14 +21,21 @@ class Service {
  public:
   // What depends on being PID 1 of a sandbox, and is something else in tests.
   struct Guest {
-    std::function<ConfigureReport(const Configuration&)> configure;
+    std::function<asio::awaitable<ConfigureReport>(Configuration)> configure;
     std::function<Metrics()> metrics;
   };
 
-  Service(ExecContext& exec, Guest guest, Log log);
+  // What makes the guest stand still.
+  struct Pauses {
+    RootFreeze& freeze;
+    Quiescence& quiescence;
+  };
 
-  // For http2::Session. Never throws.
+  Service(ExecContext& exec, Pauses pauses, Guest guest, Log log);
+
+  // For Link. Never throws.
   void accept(std::shared_ptr<http2::Stream> stream) noexcept;
+  void session_ended() { pauses_.freeze.abandon(); }
 
   // How far the boot has come. Requests wait for what they need, because the link is up before the root disk
   // is: a configuration for the disk, everything else for the whole.
@@ -33,10 +43,20 @@ class Service {
   void reach(Stage stage);
 
  private:
+  using Handler = asio::awaitable<void> (Service::*)(std::shared_ptr<http2::Stream>);
+  static Handler handler_of(std::string_view path);
+
   asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> execute(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> measure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> configure(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> freeze(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> thaw(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> quiesce(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> release(std::shared_ptr<http2::Stream> stream);
 
   ExecContext& exec_;
+  Pauses pauses_;
   Guest guest_;
   Log log_;
   AsyncEvent reached_;

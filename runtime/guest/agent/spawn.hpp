@@ -23,11 +23,13 @@ struct SpawnSpec {
   bool directory_may_lack = false;  // then / is taken instead
   User user;
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // ours, above 2
+  int group_fd = -1;  // the folder of the control group that it is born into; -1: ours
 };
 
 struct Spawned {
   pid_t pid = -1;  // -1: it did not start, and `failure` says why
   ExecFailure failure;
+  bool in_group = true;  // false: it could not be born into its control group, and is in ours
 };
 
 // Starts processes without copying our page tables (CLONE_VM | CLONE_VFORK): we stand still until the child

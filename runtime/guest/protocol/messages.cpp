@@ -25,14 +25,15 @@ constexpr std::size_t kMaxHostname = 64;
 constexpr std::string_view kExitKinds[] = {"exited", "signaled", "timed-out"};
 constexpr std::string_view kFailureKinds[] = {"not-found", "not-executable", "no-such-user",
                                               "no-such-directory", "other"};
+constexpr std::string_view kRestored[] = {"resumed", "copied", "fresh"};
 
 // The position of the word in a list that is in the order of its enumeration.
 template <typename Kind, std::size_t kSize>
-Result<Kind> take_kind(const json& map, const std::string_view (&words)[kSize]) {
-  const auto word = cbor::take_text(cbor::find(map, "kind"), "kind");
+Result<Kind> take_kind(const json* item, std::string_view field, const std::string_view (&words)[kSize]) {
+  const auto word = cbor::take_text(item, field);
   if (!word) return word.error();
   const auto* found = std::find(std::begin(words), std::end(words), *word);
-  if (found == std::end(words)) return cbor::wrong_field("kind");
+  if (found == std::end(words)) return cbor::wrong_field(field);
   return static_cast<Kind>(found - words);
 }
 
@@ -149,7 +150,7 @@ template <>
 Result<ExecExit> decode<ExecExit>(std::span<const std::byte> bytes) {
   const auto map = cbor::parse_map(bytes);
   if (!map) return map.error();
-  const auto kind = take_kind<ExecExit::Kind>(*map, kExitKinds);
+  const auto kind = take_kind<ExecExit::Kind>(cbor::find(*map, "kind"), "kind", kExitKinds);
   if (!kind) return kind.error();
   const bool signaled = *kind == ExecExit::Kind::kSignaled;
   const auto value = cbor::take_integer(cbor::find(*map, "value"), "value", signaled ? 1 : 0,
@@ -168,7 +169,7 @@ template <>
 Result<ExecFailure> decode<ExecFailure>(std::span<const std::byte> bytes) {
   const auto map = cbor::parse_map(bytes);
   if (!map) return map.error();
-  const auto kind = take_kind<ExecFailure::Kind>(*map, kFailureKinds);
+  const auto kind = take_kind<ExecFailure::Kind>(cbor::find(*map, "kind"), "kind", kFailureKinds);
   if (!kind) return kind.error();
   auto message = cbor::take_bytes(cbor::find(*map, "message"), "message");
   if (!message) return message.error();
@@ -178,11 +179,13 @@ Result<ExecFailure> decode<ExecFailure>(std::span<const std::byte> bytes) {
 template <>
 std::vector<std::byte> encode(const Configuration& configuration) {
   const auto* entropy = reinterpret_cast<const char*>(configuration.entropy.data());
-  return cbor::serialize(json{{"hostname", configuration.hostname},
-                              {"wall_clock_ns", configuration.wall_clock.count()},
-                              {"entropy", cbor::bytes_of({entropy, configuration.entropy.size()})},
-                              {"disk_mib", configuration.disk_mib},
-                              {"machine_id", configuration.machine_id}});
+  json map = {{"hostname", configuration.hostname},
+              {"wall_clock_ns", configuration.wall_clock.count()},
+              {"entropy", cbor::bytes_of({entropy, configuration.entropy.size()})},
+              {"disk_mib", configuration.disk_mib},
+              {"machine_id", configuration.machine_id}};
+  if (configuration.restored) map["restored"] = kRestored[static_cast<std::size_t>(*configuration.restored)];
+  return cbor::serialize(map);
 }
 
 template <>
@@ -208,6 +211,11 @@ Result<Configuration> decode<Configuration>(std::span<const std::byte> bytes) {
   auto machine_id = cbor::take_text(cbor::find(*map, "machine_id"), "machine_id");
   if (!machine_id || !is_machine_id(*machine_id)) return cbor::wrong_field("machine_id");
   configuration.machine_id = std::move(*machine_id);
+  if (const json* restored = cbor::find(*map, "restored"); restored != nullptr) {
+    const auto kind = take_kind<Restored>(restored, "restored", kRestored);
+    if (!kind) return kind.error();
+    configuration.restored = *kind;
+  }
   return configuration;
 }
 
@@ -223,6 +231,20 @@ Result<ConfigureReport> decode<ConfigureReport>(std::span<const std::byte> bytes
   auto error = cbor::take_bytes(cbor::find(*map, "error"), "error");
   if (!error) return error.error();
   return ConfigureReport{std::move(*error)};
+}
+
+template <>
+std::vector<std::byte> encode(const FreezeRequest& request) {
+  return cbor::serialize(json{{"lease_ms", request.lease.count()}});
+}
+
+template <>
+Result<FreezeRequest> decode<FreezeRequest>(std::span<const std::byte> bytes) {
+  const auto map = cbor::parse_map(bytes);
+  if (!map) return map.error();
+  const auto lease = cbor::take_integer(cbor::find(*map, "lease_ms"), "lease_ms", 1, kMaxFreezeLease.count());
+  if (!lease) return lease.error();
+  return FreezeRequest{milliseconds(*lease)};
 }
 
 template <>

@@ -20,6 +20,10 @@ namespace tl::guest {
 inline constexpr const char* kExecPath = "/v1/exec";            // frames, see frame.hpp
 inline constexpr const char* kConfigurePath = "/v1/configure";  // CBOR Configuration → CBOR ConfigureReport
 inline constexpr const char* kMetricsPath = "/v1/metrics";      // empty → CBOR Metrics
+inline constexpr const char* kFreezePath = "/v1/freeze";        // CBOR FreezeRequest → empty
+inline constexpr const char* kThawPath = "/v1/thaw";            // empty → empty
+inline constexpr const char* kQuiescePath = "/v1/quiesce";      // empty → empty
+inline constexpr const char* kReleasePath = "/v1/release";      // empty → empty
 
 struct ExecRequest {
   std::vector<std::string> argv;  // at least one; argv[0] is looked up in PATH of `environment`
@@ -48,6 +52,13 @@ struct ExecFailure {
   std::string message;  // "exec foo: No such file or directory"
 };
 
+// What a guest was before it is configured, when it has not just booted.
+enum class Restored {
+  kResumed,  // the same sandbox, which goes on
+  kCopied,   // another sandbox at the same moment
+  kFresh     // a template, of which this is to be a new sandbox
+};
+
 // What makes this guest this sandbox; sent once after boot and after each restore, before anything else runs.
 struct Configuration {
   std::string hostname;
@@ -55,11 +66,22 @@ struct Configuration {
   std::vector<std::byte> entropy;         // 32 to 512 bytes for the kernel's random pool
   std::uint64_t disk_mib = 0;             // the root file system grows to this; 0 leaves it
   std::string machine_id;                 // 32 lowercase hex digits, for /etc/machine-id
+  std::optional<Restored> restored;       // none: it has booted
 };
 
 struct ConfigureReport {
   std::string error;  // empty: the sandbox is ready
 };
+
+// The root file system stands still for at most so long: 1 ms to kMaxFreezeLease.
+struct FreezeRequest {
+  std::chrono::milliseconds lease{};
+};
+inline constexpr std::chrono::milliseconds kMaxFreezeLease{60'000};
+
+// How long a quiesced guest waits for a configuration or a release, by its own monotonic clock, which does
+// not run while the machine does not.
+inline constexpr std::chrono::milliseconds kQuiesceLease{30'000};
 
 struct Metrics {
   std::uint64_t memory_total_bytes = 0;
@@ -89,6 +111,7 @@ TL_GUEST_MESSAGE(ExecExit);
 TL_GUEST_MESSAGE(ExecFailure);
 TL_GUEST_MESSAGE(Configuration);
 TL_GUEST_MESSAGE(ConfigureReport);
+TL_GUEST_MESSAGE(FreezeRequest);
 TL_GUEST_MESSAGE(Metrics);
 #undef TL_GUEST_MESSAGE
 

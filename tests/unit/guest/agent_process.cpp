@@ -21,7 +21,7 @@
 namespace tl::guest::test {
 namespace {
 
-[[noreturn]] void run_agent(UniqueFd port) {
+[[noreturn]] void run_agent(UniqueFd port, const std::string& group_folder) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   sigset_t none;
   sigemptyset(&none);
@@ -32,16 +32,31 @@ namespace {
   const Log log(-1);
   auto reaper = Reaper::create(io.get_executor());
   asio::co_spawn(io, reaper->run(), asio::detached);
-  ExecContext context{
-      io.get_executor(), *reaper, UserTable(), {}, UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC))};
-  const auto configure = [](const Configuration& configuration) {
-    return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
+  JobThread jobs;
+  StartGate gate(io.get_executor());
+  ControlGroups groups(group_folder);
+  static_cast<void>(groups.make());
+  TimerAlarm freeze_alarm(io.get_executor()), quiescence_alarm(io.get_executor());
+  const auto fine = [] { return Result<void>(); };
+  RootFreeze freeze(io.get_executor(), {fine, fine, fine}, jobs, gate, freeze_alarm, log);
+  Quiescence quiescence(io.get_executor(), groups, gate, quiescence_alarm, log);
+  ExecContext context{io.get_executor(),
+                      *reaper,
+                      groups,
+                      gate,
+                      UserTable(),
+                      {},
+                      UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC))};
+  const auto configure = [](Configuration configuration) -> asio::awaitable<ConfigureReport> {
+    co_return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
   };
-  Service service(context, {configure, read_metrics}, log);
+  Service service(context, {freeze, quiescence}, {configure, read_metrics}, log);
   service.reach(Service::Stage::kWhole);
-  auto link = Link::create(
-      io.get_executor(), std::move(port),
-      [&service](std::shared_ptr<http2::Stream> stream) { service.accept(std::move(stream)); }, log);
+  auto link =
+      Link::create(io.get_executor(), std::move(port),
+                   {[&service](std::shared_ptr<http2::Stream> stream) { service.accept(std::move(stream)); },
+                    [&service] { service.session_ended(); }},
+                   log);
   bool greeted = false;
   asio::co_spawn(io, link->run(greeted), asio::detached);
   io.run();
@@ -51,13 +66,14 @@ namespace {
 }  // namespace
 
 AgentProcess::AgentProcess() {
+  groups_.add("tl", true);
   auto ends = stream_socket_pair();
   REQUIRE(ends);
   pid_ = ::fork();
   REQUIRE(pid_ >= 0);
   if (pid_ == 0) {
     ends->first.reset();
-    run_agent(std::move(ends->second));
+    run_agent(std::move(ends->second), groups_.folder);
   }
   host_end_ = std::move(ends->first);
 }

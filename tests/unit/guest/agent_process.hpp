@@ -17,6 +17,7 @@
 #include "runtime/guest/agent_client.hpp"
 #include "runtime/guest/protocol/frame.hpp"
 #include "runtime/guest/protocol/messages.hpp"
+#include "tests/unit/guest/group_folder.hpp"
 
 namespace tl::guest::test {
 
@@ -33,8 +34,11 @@ class AgentProcess {
   // Connects a client; a failure fails the test.
   std::unique_ptr<AgentClient> connect(asio::io_context& io);
   [[nodiscard]] bool alive() const;
+  // Its control groups; there is one, `tl`, that stands still whenever it is told to.
+  [[nodiscard]] const GroupFolder& groups() const { return groups_; }
 
  private:
+  GroupFolder groups_;
   UniqueFd host_end_;
   pid_t pid_ = -1;
 };

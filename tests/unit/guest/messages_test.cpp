@@ -37,6 +37,7 @@ Configuration full_configuration() {
   configuration.entropy.assign(64, std::byte{0xAB});
   configuration.disk_mib = 10240;
   configuration.machine_id = "0123456789abcdef0123456789abcdef";
+  configuration.restored = Restored::kCopied;
   return configuration;
 }
 
@@ -134,6 +135,27 @@ TEST_CASE("a configuration and its report come back as they were") {
   CHECK(report->error == "no disk");
 }
 
+TEST_CASE("a configuration says what the guest was before, or that it has booted") {
+  auto configuration = full_configuration();
+  for (const auto restored : {Restored::kResumed, Restored::kCopied, Restored::kFresh}) {
+    configuration.restored = restored;
+    CHECK(decode<Configuration>(encode(configuration)).value().restored == restored);
+  }
+  configuration.restored.reset();
+  CHECK_FALSE(decode<Configuration>(encode(configuration)).value().restored);
+}
+
+TEST_CASE("a lease of a frozen file system is neither empty nor endless") {
+  const auto lease = [](std::int64_t ms) {
+    return decode<FreezeRequest>(encode(FreezeRequest{std::chrono::milliseconds(ms)}));
+  };
+  CHECK(lease(1).value().lease == std::chrono::milliseconds(1));
+  CHECK(lease(60'000).value().lease == kMaxFreezeLease);
+  CHECK_FALSE(lease(0));
+  CHECK_FALSE(lease(-1));
+  CHECK_FALSE(lease(60'001));
+}
+
 TEST_CASE("a configuration out of range is refused") {
   const auto refuses = [](const Configuration& wrong) { return !decode<Configuration>(encode(wrong)); };
   auto wrong = full_configuration();
@@ -176,6 +198,7 @@ TEST_CASE("every truncation and every flipped bit of a message is survived") {
   survives_damage(ExecFailure{ExecFailure::Kind::kNotFound, "exec foo: No such file or directory"});
   survives_damage(full_configuration());
   survives_damage(ConfigureReport{"no"});
+  survives_damage(FreezeRequest{std::chrono::milliseconds(1000)});
   survives_damage(Metrics{1, 2, 3, 4, 5, 0.5, std::chrono::milliseconds(6)});
 }
 
