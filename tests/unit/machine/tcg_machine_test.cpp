@@ -45,6 +45,7 @@ struct Guest {
     TcgWiring wiring;
     auto ends = stream_socket_pair();
     agent = std::move(ends->first);
+    wiring.memory = test::guest_memory(spec);
     wiring.agent = std::move(ends->second);
     wiring.console = &console;
     auto made = TcgMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log);
