@@ -28,7 +28,9 @@ start:
         cmp     al, 'r'
         je      restart
         cmp     al, 'e'
-        je      echo
+        je      open_port
+        cmp     al, 'c'
+        je      open_port
 sleep:  mov     eax, 34                 # pause
         syscall
         jmp     sleep
@@ -44,7 +46,8 @@ reboot: mov     eax, 169
         syscall
         jmp     sleep
 
-echo:   mov     eax, 165                # mount devtmpfs on /dev
+open_port:
+        mov     eax, 165                # mount devtmpfs on /dev
         lea     rdi, [rip + devtmpfs]
         lea     rsi, [rip + dev]
         lea     rdx, [rip + devtmpfs]
@@ -59,7 +62,10 @@ echo:   mov     eax, 165                # mount devtmpfs on /dev
         mov     r12, rax
         test    rax, rax
         js      sleep
-3:      xor     eax, eax                # read
+        mov     al, [rip + tl_test_init_command]
+        cmp     al, 'c'
+        je      count
+3:      xor     eax, eax                # echo: read
         mov     rdi, r12
         mov     esi, BASE + 0x10000
         mov     edx, 4096
@@ -79,6 +85,35 @@ echo:   mov     eax, 165                # mount devtmpfs on /dev
         jnz     4b
         jmp     3b
 
+count:  xor     r13d, r13d
+5:      xor     eax, eax                # read a byte
+        mov     rdi, r12
+        mov     esi, BASE + 0x10000
+        mov     edx, 1
+        syscall
+        mov     r14, rax
+        mov     eax, 35                 # nanosleep
+        lea     rdi, [rip + millisecond]
+        xor     esi, esi
+        syscall
+        cmp     r14, 1
+        jne     5b
+        inc     r13
+        mov     esi, BASE + 0x10000
+        mov     [rsi], r13
+        mov     eax, 228                # clock_gettime(CLOCK_MONOTONIC)
+        mov     edi, 1
+        mov     esi, BASE + 0x10008
+        syscall
+        mov     eax, 1                  # write
+        mov     rdi, r12
+        mov     esi, BASE + 0x10000
+        mov     edx, 24
+        syscall
+        jmp     5b
+
+millisecond:
+        .quad   0, 1000000
 text:   .ascii  "TL-TEST-INIT\n"
 text_end:
 devtmpfs:
