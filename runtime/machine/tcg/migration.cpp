@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <utility>
 
+#include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include "common/io.hpp"
 #include "common/printable.hpp"
@@ -22,6 +24,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::seconds kCancelTimeout(5);
+constexpr std::chrono::seconds kSettleTimeout(30);
+constexpr std::chrono::milliseconds kSettleInterval(1);
 constexpr const char* kFile = "state";  // the name of the memfd in QEMU
 // Bytes a second. QEMU's own bound, for the sake of a network, is 128 MiB and makes it sleep.
 constexpr std::uint64_t kUnbounded = std::uint64_t{1} << 40;
@@ -112,7 +116,24 @@ asio::awaitable<Result<void>> Migration::stream_to(std::shared_ptr<Migration> se
     [[maybe_unused]] const auto asked = co_await QmpClient::execute(self->qmp_, "migrate_cancel");
     [[maybe_unused]] const auto cancelled = co_await await_end(self, kCancelTimeout);
   }
+  const auto settled = co_await settle(self);
+  if (ended && !settled) co_return settled.error();
   co_return ended;
+}
+
+asio::awaitable<Result<void>> Migration::settle(std::shared_ptr<Migration> self) {
+  const auto deadline = std::chrono::steady_clock::now() + kSettleTimeout;
+  asio::steady_timer timer(self->executor_);
+  while (std::chrono::steady_clock::now() < deadline) {
+    const auto told = co_await QmpClient::execute(self->qmp_, "query-status");
+    if (!told) co_return told.error();
+    const auto status = told->find("status");
+    if (status == told->end() || *status != "finish-migrate") co_return Result<void>();
+    timer.expires_after(kSettleInterval);
+    asio::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  co_return failure("QEMU does not finish");
 }
 
 asio::awaitable<Result<void>> Migration::load(std::shared_ptr<Migration> self, std::vector<std::byte> bytes,

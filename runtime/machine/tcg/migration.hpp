@@ -58,6 +58,8 @@ class Migration {
   // Until QEMU has told how it ended; an error of its own, or none within the time.
   static asio::awaitable<Result<void>> await_end(std::shared_ptr<Migration> self,
                                                  std::chrono::milliseconds timeout);
+  // Until QEMU would go on. It tells of the end before it is over with it, and has no event for that.
+  static asio::awaitable<Result<void>> settle(std::shared_ptr<Migration> self);
   static asio::awaitable<Error> why_failed(std::shared_ptr<Migration> self);
 
   asio::any_io_executor executor_;

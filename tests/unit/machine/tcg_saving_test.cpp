@@ -177,6 +177,21 @@ TEST_CASE("a guest that was saved can be resumed, and be saved again") {
   CHECK(guest.ask().bytes == 4);
 }
 
+TEST_CASE("a guest is paused, saved and resumed at once, a hundred times") {
+  const auto kernel = test::tcg_test_kernel();
+  if (!kernel) return;
+  Guest guest;
+  guest.boot(*kernel);
+  REQUIRE(guest.ask().bytes == 1);
+  for (int round = 0; round < 100; ++round) {
+    INFO(round);
+    REQUIRE(test::run(guest.context, guest.machine->pause()));
+    REQUIRE(test::run(guest.context, guest.machine->save()));
+    REQUIRE(test::run(guest.context, guest.machine->resume()));
+  }
+  CHECK(guest.ask().bytes == 2);
+}
+
 TEST_CASE("only a paused machine is saved") {
   const auto kernel = test::tcg_test_kernel();
   if (!kernel) return;
