@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "common/io.hpp"
+#include "runtime/machine/probe/tcg_probe.hpp"
 #include "runtime/machine/tcg/saved_state.hpp"
 #include "runtime/machine/tcg/tcg_machine.hpp"
 #include "tests/support/catch.hpp"
@@ -321,6 +322,7 @@ TEST_CASE("a state that is not whole, or of another QEMU or machine, is told in 
     return started.error().message;
   };
   const SavedState state = *parse_saved_state(saved.state);
+  CHECK("QEMU " + state.qemu_version == *qemu_fingerprint());
 
   auto cut = saved.state;
   cut.resize(cut.size() / 2);
