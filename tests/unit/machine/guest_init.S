@@ -31,6 +31,8 @@ start:
         je      open_port
         cmp     al, 'c'
         je      open_port
+        cmp     al, 'd'
+        je      open_port
 sleep:  mov     eax, 34                 # pause
         syscall
         jmp     sleep
@@ -54,6 +56,9 @@ open_port:
         xor     r10d, r10d
         xor     r8d, r8d
         syscall
+        mov     al, [rip + tl_test_init_command]
+        cmp     al, 'd'
+        je      disk
         mov     eax, 2                  # open
         lea     rdi, [rip + port]
         mov     esi, 2
@@ -112,6 +117,38 @@ count:  xor     r13d, r13d
         syscall
         jmp     5b
 
+disk:   mov     eax, 2                  # open, O_RDWR | O_DIRECT
+        lea     rdi, [rip + vda]
+        mov     esi, 0x4002
+        xor     edx, edx
+        syscall
+        mov     r12, rax
+        test    rax, rax
+        js      fail
+        xor     r13d, r13d
+6:      inc     r13
+        mov     esi, BASE + 0x11000
+        mov     [rsi], r13
+        mov     edx, 4096
+        mov     r10, r13
+        and     r10, 255
+        shl     r10, 12
+        mov     rdi, r12
+        mov     eax, 18                 # pwrite64
+        syscall
+        cmp     rax, 4096
+        jne     fail
+        mov     esi, BASE + 0x12000
+        mov     eax, 17                 # pread64
+        syscall
+        cmp     rax, 4096
+        jne     fail
+        cmp     [rsi], r13
+        je      6b
+fail:   mov     eax, 60                 # exit, which is the kernel's panic
+        mov     edi, 1
+        syscall
+
 millisecond:
         .quad   0, 1000000
 text:   .ascii  "TL-TEST-INIT\n"
@@ -119,6 +156,7 @@ text_end:
 devtmpfs:
         .asciz  "devtmpfs"
 dev:    .asciz  "/dev"
+vda:    .asciz  "/dev/vda"
 port:   .asciz  "/dev/vport0p1"
 tl_test_init_command:
         .byte   's'
