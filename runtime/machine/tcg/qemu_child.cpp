@@ -2,6 +2,7 @@
 #include "runtime/machine/tcg/qemu_child.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -14,6 +15,11 @@ namespace tl::machine {
 
 Result<QemuChild> start_qemu(const std::string& program, const MachineSpec& spec,
                              const QemuInheritance& inheritance, std::optional<std::uint32_t> tsc_khz) {
+  struct stat memory = {};
+  if (::fstat(inheritance.memory, &memory) != 0) return errno_error("the guest's memory");
+  if (memory.st_size != static_cast<off_t>(spec.memory_mib) << 20) {
+    return Error{ErrorCode::kFailure, "the guest's memory has another size than its file", ""};
+  }
   auto control = stream_socket_pair();
   if (!control) return control.error();
   auto serial = stream_socket_pair();

@@ -29,6 +29,7 @@ struct QemuChild {
 };
 
 // Starts it: in a process group of its own, with no descriptors but those named, to die with this thread.
+// kFailure when the memory is not memory_mib large.
 Result<QemuChild> start_qemu(const std::string& program, const MachineSpec& spec,
                              const QemuInheritance& inheritance, std::optional<std::uint32_t> tsc_khz);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/machine/tcg/tcg_machine.hpp"
 
-#include <sys/stat.h>
-
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -227,11 +225,6 @@ asio::awaitable<Result<void>> go_on(std::shared_ptr<State> state) {
 }  // namespace
 
 Result<void> TcgMachine::State::spawn() {
-  struct stat memory = {};
-  if (::fstat(wiring.memory.get(), &memory) != 0) return errno_error("the guest's memory");
-  if (memory.st_size != static_cast<off_t>(spec.memory_mib) << 20) {
-    return Error{ErrorCode::kFailure, "the guest's memory has another size than its file", ""};
-  }
   const QemuInheritance inheritance{wiring.memory.get(), wiring.disk.get(), wiring.agent.get()};
   auto started = start_qemu(qemu, spec, inheritance, tsc.khz());
   if (!started) return started.error();

@@ -34,7 +34,7 @@ struct FakeQemu {
   std::unique_ptr<TcgMachine> make(MachineSpec spec = {}, TcgWiring wiring = {}) {
     spec.initramfs = test::memory_file();
     wiring.console = &console;
-    wiring.memory = test::guest_memory(spec);
+    if (!wiring.memory) wiring.memory = test::guest_memory(spec);
     auto made = TcgMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log, program);
     REQUIRE(made);
     return std::move(*made);
@@ -84,6 +84,17 @@ TEST_CASE("a QEMU that cannot be executed fails the start") {
   const auto started = test::run(qemu.context, machine->start());
   REQUIRE_FALSE(started);
   CHECK(started.error().message.find("start QEMU") == 0);
+}
+
+TEST_CASE("a memory file of another size than the guest fails the start") {
+  FakeQemu qemu("exec sleep 1000");
+  TcgWiring wiring;
+  wiring.memory = *make_guest_memory_file(1 << 20);
+  const auto machine = qemu.make({}, std::move(wiring));
+  const auto started = test::run(qemu.context, machine->start());
+  REQUIRE_FALSE(started);
+  CHECK(started.error().message == "start QEMU: the guest's memory has another size than its file");
+  CHECK(machine->pid() == -1);
 }
 
 TEST_CASE("a QEMU that somebody kills is told with the signal") {
