@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "common/guest_memory_file.hpp"
 #include "runtime/guest/initramfs.hpp"
 #include "runtime/machine/kvm/kvm_machine.hpp"
 #include "runtime/machine/tcg/tcg_machine.hpp"
@@ -85,7 +86,13 @@ Result<void> Assembly::add_tcg_machine(const asio::any_io_executor& executor, ma
   auto server = storage::NbdServer::start(std::move(disk_link->first), *disk_, log);
   if (!server) return server.error();
   disk_server_ = *std::move(server);
-  machine::TcgWiring wiring{std::move(disk_link->second), std::move(agent), console_.get()};
+  auto memory = make_guest_memory_file(spec.memory_mib * kMiB);
+  if (!memory) return memory.error();
+  machine::TcgWiring wiring;
+  wiring.memory = *std::move(memory);
+  wiring.disk = std::move(disk_link->second);
+  wiring.agent = std::move(agent);
+  wiring.console = console_.get();
   auto machine = machine::TcgMachine::create(executor, std::move(spec), std::move(wiring), log);
   if (!machine) return machine.error();
   machine_ = *std::move(machine);

@@ -296,6 +296,10 @@ asio::awaitable<Result<void>> KvmMachine::resume() {
   co_return Result<void>();
 }
 
+asio::awaitable<Result<std::vector<std::byte>>> KvmMachine::save() {
+  co_return Error{ErrorCode::kFailure, "save: a kvm machine cannot be saved yet", ""};
+}
+
 asio::awaitable<MachineExit> KvmMachine::wait() {
   return await_exit(state_);
 }

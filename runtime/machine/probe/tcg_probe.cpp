@@ -12,12 +12,14 @@
 #include <fmt/format.h>
 
 #include "common/child_process.hpp"
+#include "common/printable.hpp"
 
 namespace tl::machine {
 namespace {
 
 constexpr std::chrono::seconds kPatience(10);
 constexpr std::size_t kOutputBytes = 4096;
+constexpr std::size_t kVersionBytes = 200;
 constexpr const char* kCure = "apt-get install qemu-system-x86";
 
 // What the program prints, as much as is of interest, until it ends.
@@ -59,9 +61,11 @@ std::optional<QemuVersion> parse_qemu_version(std::string_view output) {
   const std::size_t at = output.find(kMarker);
   if (at == std::string_view::npos) return std::nullopt;
   std::string_view text = output.substr(at + kMarker.size());
+  const std::string_view line = text.substr(0, text.find_first_of("\r\n"));
   text = text.substr(0, text.find_first_not_of("0123456789."));
   QemuVersion version;
   version.text = std::string(text);
+  version.full = make_printable(line, kVersionBytes);
   const char* end = text.data() + text.size();
   const auto major = std::from_chars(text.data(), end, version.major);
   if (major.ec != std::errc() || major.ptr == end || *major.ptr != '.') return std::nullopt;
@@ -83,7 +87,15 @@ Verdict probe_tcg(const std::string& qemu) {
         false, fmt::format("QEMU {} is older than {}.{}", version->text, kLeastQemuMajor, kLeastQemuMinor),
         kCure};
   }
-  return Verdict{true, "QEMU " + version->text, ""};
+  return Verdict{true, "QEMU " + version->text, "", "QEMU " + version->full};
+}
+
+Result<std::string> qemu_fingerprint(const std::string& qemu) {
+  const Verdict verdict = probe_tcg(qemu);
+  if (!verdict.usable) {
+    return Error{ErrorCode::kHostLacks, "tcg cannot be used: " + verdict.reason, verdict.cure};
+  }
+  return verdict.fingerprint;
 }
 
 }  // namespace tl::machine

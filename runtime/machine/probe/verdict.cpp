@@ -9,12 +9,15 @@ namespace {
 constexpr int kSchema = 2;
 
 nlohmann::json to_json(const Verdict& verdict) {
-  return {{"usable", verdict.usable}, {"reason", verdict.reason}, {"cure", verdict.cure}};
+  return {{"usable", verdict.usable},
+          {"reason", verdict.reason},
+          {"cure", verdict.cure},
+          {"fingerprint", verdict.fingerprint}};
 }
 
 Verdict from_json(const nlohmann::json& json) {
   return Verdict{json.at("usable").get<bool>(), json.at("reason").get<std::string>(),
-                 json.at("cure").get<std::string>()};
+                 json.at("cure").get<std::string>(), json.at("fingerprint").get<std::string>()};
 }
 
 }  // namespace

@@ -46,13 +46,19 @@ std::vector<std::string> qemu_command_line(const std::string& qemu, const Machin
   // commands is 1.7 times as fast.
   add("-cpu", "max,erms=off");
   add("-smp", std::to_string(spec.vcpus));
-  // A memfd, so that the memory can be saved without copying it through QEMU.
+  // A file that is the caller's too, so that the memory is saved and filled without QEMU.
   add("-m", fmt::format("size={}M", spec.memory_mib));
-  add("-object", fmt::format("memory-backend-memfd,id=ram,size={}M,share=on,prealloc=off", spec.memory_mib));
+  add("-object", fmt::format("memory-backend-file,id=ram,mem-path=/proc/self/fd/{},size={}M,share=on,"
+                             "prealloc=off",
+                             descriptors.memory, spec.memory_mib));
 
-  add("-kernel", spec.kernel.string());
-  add("-initrd", fmt::format("/proc/self/fd/{}", descriptors.initramfs));
-  add("-append", qemu_kernel_command_line(spec, tsc_khz));
+  if (spec.saved_state.empty()) {
+    add("-kernel", spec.kernel.string());
+    add("-initrd", fmt::format("/proc/self/fd/{}", descriptors.initramfs));
+    add("-append", qemu_kernel_command_line(spec, tsc_khz));
+  } else {
+    add("-incoming", "defer");
+  }
 
   add("-chardev", fmt::format("socket,id=qmp,fd={}", descriptors.qmp));
   add("-mon", "chardev=qmp,mode=control");

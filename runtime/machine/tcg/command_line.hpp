@@ -11,16 +11,18 @@
 namespace tl::machine {
 
 // The descriptors at which the QEMU child finds what it inherits. The optional ones are absent from the
-// machine when the wiring lacks them.
+// machine when the wiring lacks them; a saved machine needs no initramfs.
 struct QemuDescriptors {
   int qmp = 3;
   int console = 4;
   int initramfs = 5;
   int disk = 6;   // -1: no disk
   int agent = 7;  // -1: no agent port
+  int memory = 8;
 };
 
-// The whole command line, the program first.
+// The whole command line, the program first. A saved machine waits for `migrate-incoming`, and has the same
+// devices as the one that was saved when the same descriptors are there.
 // `tsc_khz`: the rate of the host's time stamp counter, nullopt when the guest has to measure it.
 std::vector<std::string> qemu_command_line(const std::string& qemu, const MachineSpec& spec,
                                            const QemuDescriptors& descriptors,

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/machine/tcg/qmp_client.hpp"
 
+#include <sys/socket.h>
+
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <asio/buffer.hpp>
@@ -11,6 +15,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
+#include <fmt/format.h>
 
 #include "common/printable.hpp"
 
@@ -30,6 +35,36 @@ Error reply_error(const nlohmann::json& error) {
     text = make_printable(error["desc"].get_ref<const std::string&>(), 400);
   }
   return Error{ErrorCode::kFailure, "QEMU: " + text, ""};
+}
+
+// {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": "Debian …"}
+std::string version_text(const nlohmann::json& greeting) {
+  try {
+    const auto& version = greeting.at("version");
+    const auto& numbers = version.at("qemu");
+    const auto package = make_printable(version.at("package").get<std::string>(), 100);
+    return fmt::format("{}.{}.{}{}", numbers.at("major").get<unsigned>(), numbers.at("minor").get<unsigned>(),
+                       numbers.at("micro").get<unsigned>(), package.empty() ? "" : " (" + package + ")");
+  } catch (const nlohmann::json::exception&) {
+    return "";
+  }
+}
+
+// The first bytes of `text` and a descriptor beside them; how many bytes, or -1 and errno.
+ssize_t send_with_descriptor(int socket, std::string_view text, int descriptor) {
+  iovec data{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptor)> control{};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof descriptor);
+  std::memcpy(CMSG_DATA(rights), &descriptor, sizeof descriptor);
+  return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 }  // namespace
@@ -85,11 +120,31 @@ asio::awaitable<void> QmpClient::write_all(std::shared_ptr<QmpClient> self) {
       co_await self->queued_.wait();
       continue;
     }
-    const std::string batch = std::exchange(self->outgoing_, std::string());
+    const auto message = std::make_shared<Outgoing>(std::move(self->outgoing_.front()));
+    self->outgoing_.pop_front();
+    if (message->descriptor) {
+      const asio::error_code failed = co_await pass_descriptor(self, message);
+      if (failed) break;
+    }
     asio::error_code ec;
-    co_await asio::async_write(self->socket_, asio::buffer(batch),
+    co_await asio::async_write(self->socket_, asio::buffer(message->text),
                                asio::redirect_error(asio::use_awaitable, ec));
     if (ec) break;  // the reader notices, too, and tells
+  }
+}
+
+asio::awaitable<asio::error_code> QmpClient::pass_descriptor(std::shared_ptr<QmpClient> self,
+                                                             std::shared_ptr<Outgoing> message) {
+  for (;;) {
+    asio::error_code ec;
+    co_await self->socket_.async_wait(Socket::wait_write, asio::redirect_error(asio::use_awaitable, ec));
+    if (ec) co_return ec;
+    const ssize_t sent =
+        send_with_descriptor(self->socket_.native_handle(), message->text, message->descriptor.get());
+    if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (sent < 0) co_return asio::error_code(errno, asio::error::get_system_category());
+    message->text.erase(0, static_cast<std::size_t>(sent));
+    co_return asio::error_code();
   }
 }
 
@@ -100,6 +155,7 @@ Result<void> QmpClient::take_message(std::string_view line) {
   if (!message.is_object()) return protocol_error("what came is not QMP");
   if (phase_ == Phase::kGreeting) {
     if (!message.contains("QMP")) return protocol_error("the greeting is missing");
+    qemu_version_ = version_text(message["QMP"]);
     phase_ = Phase::kNegotiating;
     send({{"execute", "qmp_capabilities"}, {"id", kNegotiationId}});
     return {};
@@ -138,7 +194,8 @@ void QmpClient::take_reply(const nlohmann::json& message) {
 
 asio::awaitable<Result<nlohmann::json>> QmpClient::execute(std::shared_ptr<QmpClient> self,
                                                            std::string command, nlohmann::json arguments,
-                                                           std::chrono::milliseconds timeout) {
+                                                           std::chrono::milliseconds timeout,
+                                                           UniqueFd descriptor) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   const std::uint64_t id = ++self->last_id_;
   bool sent = false;
@@ -152,7 +209,7 @@ asio::awaitable<Result<nlohmann::json>> QmpClient::execute(std::shared_ptr<QmpCl
       self->replies_.emplace(id, std::nullopt);
       nlohmann::json message{{"execute", command}, {"id", id}};
       if (!arguments.empty()) message["arguments"] = arguments;
-      self->send(message);
+      self->send(message, std::move(descriptor));
       sent = true;
     }
     if (sent && self->replies_.at(id)) {
@@ -173,10 +230,9 @@ asio::awaitable<Result<nlohmann::json>> QmpClient::execute(std::shared_ptr<QmpCl
   }
 }
 
-void QmpClient::send(const nlohmann::json& message) {
+void QmpClient::send(const nlohmann::json& message, UniqueFd descriptor) {
   using Handler = nlohmann::json::error_handler_t;
-  outgoing_ += message.dump(-1, ' ', true, Handler::replace);
-  outgoing_ += '\n';
+  outgoing_.push_back({message.dump(-1, ' ', true, Handler::replace) + '\n', std::move(descriptor)});
   queued_.notify_all();
 }
 
@@ -190,6 +246,7 @@ void QmpClient::end(Error why) {
   failure_ = std::move(why);
   asio::error_code ignored;
   socket_.close(ignored);
+  outgoing_.clear();
   queued_.notify_all();
   changed_.notify_all();
 }

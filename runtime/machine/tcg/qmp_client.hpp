@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -42,9 +43,15 @@ class QmpClient : public std::enable_shared_from_this<QmpClient> {
   static asio::awaitable<Result<void>> run(std::shared_ptr<QmpClient> self);
 
   // Sends a command, after the negotiation, and returns its "return" member. Any number at a time.
+  // `descriptor`: goes along, for the command "getfd", which gives it a name; at most one at a time.
   static asio::awaitable<Result<nlohmann::json>> execute(std::shared_ptr<QmpClient> self, std::string command,
                                                          nlohmann::json arguments = nlohmann::json::object(),
-                                                         std::chrono::milliseconds timeout = kTimeout);
+                                                         std::chrono::milliseconds timeout = kTimeout,
+                                                         UniqueFd descriptor = UniqueFd());
+
+  // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)" as `--version` has it; empty before the greeting, and when that
+  // does not tell.
+  [[nodiscard]] const std::string& qemu_version() const { return qemu_version_; }
 
   void close();
 
@@ -56,7 +63,14 @@ class QmpClient : public std::enable_shared_from_this<QmpClient> {
   static asio::awaitable<void> write_all(std::shared_ptr<QmpClient> self);
   Result<void> take_message(std::string_view line);
   void take_reply(const nlohmann::json& message);
-  void send(const nlohmann::json& message);
+  struct Outgoing {
+    std::string text;
+    UniqueFd descriptor;  // optional; travels with the first bytes
+  };
+  // Sends what is to go with a descriptor as far as it goes, and cuts that off.
+  static asio::awaitable<asio::error_code> pass_descriptor(std::shared_ptr<QmpClient> self,
+                                                           std::shared_ptr<Outgoing> message);
+  void send(const nlohmann::json& message, UniqueFd descriptor = UniqueFd());
   void end(Error why);
 
   Socket socket_;
@@ -65,7 +79,8 @@ class QmpClient : public std::enable_shared_from_this<QmpClient> {
   Error failure_;       // what execute() returns once closed
   AsyncEvent changed_;  // phase_ and replies_
   AsyncEvent queued_;   // outgoing_
-  std::string outgoing_;
+  std::deque<Outgoing> outgoing_;
+  std::string qemu_version_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, std::optional<Result<nlohmann::json>>>
       replies_;  // of the commands that somebody waits for

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/machine/tcg/tcg_machine.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <array>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <asio/buffer.hpp>
 #include <asio/co_spawn.hpp>
@@ -18,16 +15,16 @@
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
-#include <fmt/format.h>
 
 #include "common/async_event.hpp"
 #include "common/child_process.hpp"
-#include "common/io.hpp"
-#include "common/printable.hpp"
 #include "runtime/machine/cpu_limit/cpu_limiter.hpp"
 #include "runtime/machine/cpu_limit/limited_process.hpp"
-#include "runtime/machine/tcg/command_line.hpp"
 #include "runtime/machine/tcg/exit.hpp"
+#include "runtime/machine/tcg/memory_use.hpp"
+#include "runtime/machine/tcg/migration.hpp"
+#include "runtime/machine/tcg/qemu_child.hpp"
+#include "runtime/machine/tcg/qemu_messages.hpp"
 #include "runtime/machine/tcg/qmp_client.hpp"
 #include "runtime/machine/tcg/tsc_rate.hpp"
 
@@ -43,16 +40,6 @@ using asio::posix::stream_descriptor;
 
 constexpr std::chrono::seconds kGrace(1);         // for QEMU to end by itself once the guest has
 constexpr std::chrono::seconds kDrainTimeout(1);  // for the readers after the end of the process
-constexpr std::size_t kStderrBytes = 8 << 10;
-constexpr std::size_t kStderrLogBytes = 64 << 10;
-
-std::uint64_t resident_bytes(pid_t pid) {
-  const auto text = read_file(AT_FDCWD, fmt::format("/proc/{}/statm", pid), 4096);
-  if (!text) return 0;
-  const std::size_t space = text->find(' ');
-  if (space == std::string::npos) return 0;
-  return std::strtoull(text->c_str() + space, nullptr, 10) * static_cast<std::uint64_t>(::getpagesize());
-}
 
 }  // namespace
 
@@ -71,9 +58,9 @@ struct TcgMachine::State : std::enable_shared_from_this<State> {
         grace(io) {}
 
   Result<void> spawn();
+  Result<void> limit_cpu();
   void on_qmp_event(const std::string& name, const nlohmann::json& data);
   void on_console_event(ConsoleMonitor::Event event);
-  void take_stderr(std::string_view bytes);
   void finish(MachineExit why);
   void abandon();
 
@@ -86,6 +73,7 @@ struct TcgMachine::State : std::enable_shared_from_this<State> {
 
   std::optional<ChildProcess> child;
   std::shared_ptr<QmpClient> qmp;
+  std::shared_ptr<Migration> migration;
   std::shared_ptr<CpuLimiter> limiter;
   stream_descriptor console;
   stream_descriptor errors;
@@ -96,8 +84,9 @@ struct TcgMachine::State : std::enable_shared_from_this<State> {
   int readers = 0;           // coroutines that still drain something
   bool drained_late = false;
   bool abandoned = false;
-  std::string stderr_line;  // its beginning
-  std::size_t stderr_logged = 0;
+  bool paused = false;
+  std::vector<std::byte> saved;  // what save() has given since the last resume()
+  QemuMessages messages;
   QemuEnd end;
   std::optional<MachineExit> exit;
 };
@@ -128,7 +117,7 @@ asio::awaitable<void> read_stderr(std::shared_ptr<State> state) {
     const std::size_t n = co_await state->errors.async_read_some(
         asio::buffer(chunk), asio::redirect_error(asio::use_awaitable, ec));
     if (ec || state->abandoned) break;
-    state->take_stderr(std::string_view(chunk.data(), n));
+    state->messages.take(std::string_view(chunk.data(), n), state->log);
   }
   --state->readers;
   state->changed.notify_all();
@@ -137,6 +126,7 @@ asio::awaitable<void> read_stderr(std::shared_ptr<State> state) {
 template <typename State>
 asio::awaitable<void> run_qmp(std::shared_ptr<State> state) {
   const Result<void> result = co_await QmpClient::run(state->qmp);
+  state->migration->end();
   if (!result && !state->abandoned) {
     state->end.control_failure = result.error().message;
     state->log.info("{}; QEMU is killed", result.error().message);
@@ -180,6 +170,7 @@ asio::awaitable<void> await_end(std::shared_ptr<State> state) {
 
   const auto status = state->child->wait();
   if (status) state->end.status = *status;
+  state->end.stderr_text = state->messages.newest();
   state->finish(explain(state->end));
 }
 
@@ -199,65 +190,75 @@ asio::awaitable<Result<void>> command(std::shared_ptr<State> state, std::string 
   co_return Result<void>();
 }
 
+// The better of two reasons why a machine could not go on: a QEMU that cannot load a state prints why, and
+// ends.
+template <typename State>
+asio::awaitable<Error> why_not(std::shared_ptr<State> state, Error error) {
+  if (!state->migration->failed()) co_return error;
+  asio::steady_timer grace(state->executor, kGrace);
+  grace.async_wait([state](const asio::error_code& cancelled) {
+    if (!cancelled) state->changed.notify_all();
+  });
+  while (!state->exit && grace.expiry() > std::chrono::steady_clock::now()) co_await state->changed.wait();
+  const bool told = state->exit && state->exit->cause == MachineExit::Cause::kBroken;
+  if (told) error.message = state->exit->detail;
+  co_return error;
+}
+
+// A saved machine goes on. The CPU limit is the guest's, and QEMU's loading is not the guest.
+template <typename State>
+asio::awaitable<Result<void>> go_on(std::shared_ptr<State> state) {
+  std::vector<std::byte> bytes = std::exchange(state->spec.saved_state, {});
+  const auto loaded =
+      co_await Migration::load(state->migration, std::move(bytes), std::move(state->wiring.memory_ready));
+  if (!loaded) {
+    const Error why = co_await why_not(state, loaded.error());
+    co_return why;
+  }
+  if (state->abandoned || state->exit) co_return Error{ErrorCode::kFailure, "given up", ""};
+  const auto limited = state->limit_cpu();
+  if (!limited) co_return limited.error();
+  const auto continued = co_await command(state, "cont");
+  co_return continued;
+}
+
 }  // namespace
 
 Result<void> TcgMachine::State::spawn() {
-  auto control = stream_socket_pair();
-  if (!control) return control.error();
-  auto serial = stream_socket_pair();
-  if (!serial) return serial.error();
-  int report[2];
-  if (::pipe2(report, O_CLOEXEC) != 0) return errno_error("pipe");
-  UniqueFd report_ours(report[0]);
-  UniqueFd report_theirs(report[1]);
-
-  QemuDescriptors numbers;
-  ChildSpec child_spec;
-  child_spec.fds = {{STDOUT_FILENO, report_theirs.get()},
-                    {STDERR_FILENO, report_theirs.get()},
-                    {numbers.qmp, control->second.get()},
-                    {numbers.console, serial->second.get()},
-                    {numbers.initramfs, spec.initramfs.file.get()}};
-  if (wiring.disk) {
-    child_spec.fds.push_back({numbers.disk, wiring.disk.get()});
-  } else {
-    numbers.disk = -1;
-  }
-  if (wiring.agent) {
-    child_spec.fds.push_back({numbers.agent, wiring.agent.get()});
-  } else {
-    numbers.agent = -1;
-  }
-  child_spec.argv = qemu_command_line(qemu, spec, numbers, tsc.khz());
-  child_spec.environment = std::vector<std::string>{"PATH=/usr/bin:/bin", "LC_ALL=C"};
-  child_spec.group = ChildSpec::Group::kOwnGroup;
-  child_spec.death_signal = SIGKILL;
-
+  const QemuInheritance inheritance{wiring.memory.get(), wiring.disk.get(), wiring.agent.get()};
+  auto started = start_qemu(qemu, spec, inheritance, tsc.khz());
+  if (!started) return started.error();
   auto client =
-      QmpClient::create(executor, std::move(control->first),
+      QmpClient::create(executor, std::move(started->control),
                         [weak = weak_from_this()](const std::string& name, const nlohmann::json& data) {
                           if (const auto self = weak.lock()) self->on_qmp_event(name, data);
                         });
   if (!client) return client.error();
-  auto started = ChildProcess::spawn(child_spec);
-  if (!started) return started.error();
-  const int pidfd = ::fcntl(started->pidfd(), F_DUPFD_CLOEXEC, 0);
-  if (pidfd < 0) return errno_error("watch QEMU");
-
-  child = std::move(*started);
+  child = std::move(started->process);
   qmp = std::move(*client);
-  console.assign(serial->first.release());
-  errors.assign(report_ours.release());
-  process.assign(pidfd);
+  migration = std::make_shared<Migration>(executor, qmp);
+  console.assign(started->console.release());
+  errors.assign(started->errors.release());
+  process.assign(started->pidfd.release());
   wiring.disk.reset();
   wiring.agent.reset();
   spec.initramfs = {};
   return {};
 }
 
+Result<void> TcgMachine::State::limit_cpu() {
+  if (spec.cpu_limit >= spec.vcpus) return {};
+  const auto limited = LimitedProcess::create(child->pid(), child->pidfd());
+  if (!limited) return limited.error();
+  limiter = CpuLimiter::start(executor, *limited, spec.cpu_limit, spec.vcpus);
+  log.debug("CPU limit {} by {}", spec.cpu_limit, limiter->method_name());
+  return {};
+}
+
 void TcgMachine::State::on_qmp_event(const std::string& name, const nlohmann::json& data) {
   if (abandoned) return;
   log.debug("QEMU: {}", name);
+  migration->on_event(name, data);
   if (name != "SHUTDOWN") return;
   const auto reason = data.find("reason");
   end.shutdown_reason = reason != data.end() && reason->is_string() ? reason->get<std::string>() : "unknown";
@@ -272,20 +273,6 @@ void TcgMachine::State::on_console_event(ConsoleMonitor::Event event) {
   asio::co_spawn(executor, end_soon(shared_from_this(), powered_off), asio::detached);
 }
 
-void TcgMachine::State::take_stderr(std::string_view bytes) {
-  end.stderr_text += bytes;
-  if (end.stderr_text.size() > kStderrBytes) end.stderr_text.erase(0, end.stderr_text.size() - kStderrBytes);
-  stderr_line += bytes.substr(0, kStderrBytes);
-  for (std::size_t at = stderr_line.find('\n'); at != std::string::npos; at = stderr_line.find('\n')) {
-    if (stderr_logged < kStderrLogBytes) {
-      log.info("QEMU says: {}", make_printable(std::string_view(stderr_line).substr(0, at), 1000));
-    }
-    stderr_logged += at + 1;
-    stderr_line.erase(0, at + 1);
-  }
-  if (stderr_line.size() > kStderrBytes) stderr_line.clear();
-}
-
 void TcgMachine::State::finish(MachineExit why) {
   if (exit) return;
   exit = std::move(why);
@@ -297,6 +284,7 @@ void TcgMachine::State::finish(MachineExit why) {
   errors.close(ignored);
   process.close(ignored);
   grace.cancel();
+  wiring.memory.reset();
   changed.notify_all();
 }
 
@@ -323,7 +311,7 @@ Result<std::unique_ptr<TcgMachine>> TcgMachine::create(const asio::any_io_execut
                                                        const std::string& qemu) {
   auto path = find_program(qemu);
   if (!path) return path.error().with_hint("apt-get install qemu-system-x86");
-  TL_CHECK(spec.vcpus >= 1 && spec.initramfs.file && spec.initramfs.offset == 0);
+  TL_CHECK(spec.vcpus >= 1 && wiring.memory && (spec.initramfs.file || !spec.saved_state.empty()));
   auto state = std::make_shared<State>(executor, std::move(spec), std::move(wiring), log, std::move(*path));
   return std::unique_ptr<TcgMachine>(new TcgMachine(std::move(state)));
 }
@@ -331,35 +319,58 @@ Result<std::unique_ptr<TcgMachine>> TcgMachine::create(const asio::any_io_execut
 asio::awaitable<Result<void>> TcgMachine::start() {
   const auto state = state_;
   TL_CHECK(!state->child && !state->exit);
-  asio::steady_timer measured(state->executor, state->tsc.missing());
-  asio::error_code ignored;
-  co_await measured.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  const bool saved = !state->spec.saved_state.empty();
+  if (!saved) {
+    asio::steady_timer measured(state->executor, state->tsc.missing());
+    asio::error_code ignored;
+    co_await measured.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
   if (state->abandoned) co_return Error{ErrorCode::kFailure, "start QEMU: given up", ""};
   const Result<void> spawned = state->spawn();
   if (!spawned) co_return spawned.error().within("start QEMU");
-  if (state->spec.cpu_limit < state->spec.vcpus) {
-    const auto process = LimitedProcess::create(state->child->pid(), state->child->pidfd());
-    if (!process) {
-      state->abandon();
-      co_return process.error().within("start QEMU");
-    }
-    state->limiter = CpuLimiter::start(state->executor, *process, state->spec.cpu_limit, state->spec.vcpus);
-    state->log.debug("CPU limit {} by {}", state->spec.cpu_limit, state->limiter->method_name());
-  }
   state->readers = 3;
   asio::co_spawn(state->executor, read_console(state), asio::detached);
   asio::co_spawn(state->executor, read_stderr(state), asio::detached);
   asio::co_spawn(state->executor, run_qmp(state), asio::detached);
   asio::co_spawn(state->executor, await_end(state), asio::detached);
-  co_return Result<void>();
+  Result<void> runs;
+  if (saved) {
+    runs = co_await go_on(state);
+  } else {
+    runs = state->limit_cpu();
+  }
+  if (runs) co_return runs;
+  state->abandon();
+  co_return runs.error().within(saved ? "load the saved machine" : "start QEMU");
 }
 
 asio::awaitable<Result<void>> TcgMachine::pause() {
-  return command(state_, "stop");
+  const auto state = state_;
+  const auto stopped = co_await command(state, "stop");
+  if (stopped) state->paused = true;
+  co_return stopped;
 }
 
 asio::awaitable<Result<void>> TcgMachine::resume() {
-  return command(state_, "cont");
+  const auto state = state_;
+  // What was saved is not what is from here on, whether this succeeds or not.
+  state->saved.clear();
+  const auto continued = co_await command(state, "cont");
+  if (continued) state->paused = false;
+  co_return continued;
+}
+
+asio::awaitable<Result<std::vector<std::byte>>> TcgMachine::save() {
+  const auto state = state_;
+  if (!state->qmp || state->exit || !state->paused) {
+    co_return Error{ErrorCode::kFailure, "save: the machine is not paused", ""};
+  }
+  // QEMU saves a paused machine only once.
+  if (!state->saved.empty()) co_return state->saved;
+  auto bytes = co_await Migration::save(state->migration);
+  if (!bytes) co_return bytes.error().within("save the machine");
+  state->saved = *bytes;
+  co_return bytes;
 }
 
 asio::awaitable<MachineExit> TcgMachine::wait() {
@@ -373,7 +384,8 @@ void TcgMachine::kill() {
 }
 
 std::uint64_t TcgMachine::memory_used_bytes() const {
-  return state_->child && !state_->exit ? resident_bytes(state_->child->pid()) : 0;
+  if (!state_->child || state_->exit) return 0;
+  return memory_use(state_->child->pid(), state_->wiring.memory.get());
 }
 
 int TcgMachine::pid() const {

@@ -43,13 +43,32 @@ TEST_CASE("QEMU is told the guest's size and where its descriptors are") {
   CHECK(argv.front() == "/usr/bin/qemu");
   CHECK(has_pair(argv, "-smp", "3"));
   CHECK(has_pair(argv, "-m", "size=3072M"));
-  CHECK(has_pair(argv, "-object", "size=3072M,share=on"));
+  CHECK(has_pair(argv, "-object", "mem-path=/proc/self/fd/8,size=3072M,share=on,prealloc=off"));
   CHECK(has_pair(argv, "-chardev", "socket,id=qmp,fd=3"));
   CHECK(has_pair(argv, "-chardev", "socket,id=console,fd=4"));
   CHECK(has_pair(argv, "-initrd", "/proc/self/fd/5"));
   CHECK(has_pair(argv, "-blockdev", "server.type=fd,server.str=6,"));
   CHECK(has_pair(argv, "-chardev", "socket,id=agent,fd=7"));
   CHECK(has_pair(argv, "-device", "name=tl.agent"));
+}
+
+TEST_CASE("a saved machine waits for its state and has the same devices, but no kernel") {
+  auto saved = small_spec();
+  saved.saved_state.resize(1);
+  auto argv = qemu_command_line("qemu", saved, {}, 2'596'130);
+  CHECK(has_pair(argv, "-incoming", "defer"));
+  for (const char* option : {"-kernel", "-initrd", "-append"}) {
+    CHECK(std::count(argv.begin(), argv.end(), option) == 0);
+  }
+  auto booted = qemu_command_line("qemu", small_spec(), {}, 2'596'130);
+  const auto drop = [](std::vector<std::string>& words, const std::string& option) {
+    const auto at = std::find(words.begin(), words.end(), option);
+    REQUIRE(at != words.end());
+    words.erase(at, at + 2);
+  };
+  for (const char* option : {"-kernel", "-initrd", "-append"}) drop(booted, option);
+  drop(argv, "-incoming");
+  CHECK(argv == booted);
 }
 
 TEST_CASE("the kernel's path is one word, whatever is in it") {

@@ -28,7 +28,11 @@ start:
         cmp     al, 'r'
         je      restart
         cmp     al, 'e'
-        je      echo
+        je      open_port
+        cmp     al, 'c'
+        je      open_port
+        cmp     al, 'd'
+        je      open_port
 sleep:  mov     eax, 34                 # pause
         syscall
         jmp     sleep
@@ -44,13 +48,17 @@ reboot: mov     eax, 169
         syscall
         jmp     sleep
 
-echo:   mov     eax, 165                # mount devtmpfs on /dev
+open_port:
+        mov     eax, 165                # mount devtmpfs on /dev
         lea     rdi, [rip + devtmpfs]
         lea     rsi, [rip + dev]
         lea     rdx, [rip + devtmpfs]
         xor     r10d, r10d
         xor     r8d, r8d
         syscall
+        mov     al, [rip + tl_test_init_command]
+        cmp     al, 'd'
+        je      disk
         mov     eax, 2                  # open
         lea     rdi, [rip + port]
         mov     esi, 2
@@ -59,7 +67,10 @@ echo:   mov     eax, 165                # mount devtmpfs on /dev
         mov     r12, rax
         test    rax, rax
         js      sleep
-3:      xor     eax, eax                # read
+        mov     al, [rip + tl_test_init_command]
+        cmp     al, 'c'
+        je      count
+3:      xor     eax, eax                # echo: read
         mov     rdi, r12
         mov     esi, BASE + 0x10000
         mov     edx, 4096
@@ -79,11 +90,73 @@ echo:   mov     eax, 165                # mount devtmpfs on /dev
         jnz     4b
         jmp     3b
 
+count:  xor     r13d, r13d
+5:      xor     eax, eax                # read a byte
+        mov     rdi, r12
+        mov     esi, BASE + 0x10000
+        mov     edx, 1
+        syscall
+        mov     r14, rax
+        mov     eax, 35                 # nanosleep
+        lea     rdi, [rip + millisecond]
+        xor     esi, esi
+        syscall
+        cmp     r14, 1
+        jne     5b
+        inc     r13
+        mov     esi, BASE + 0x10000
+        mov     [rsi], r13
+        mov     eax, 228                # clock_gettime(CLOCK_MONOTONIC)
+        mov     edi, 1
+        mov     esi, BASE + 0x10008
+        syscall
+        mov     eax, 1                  # write
+        mov     rdi, r12
+        mov     esi, BASE + 0x10000
+        mov     edx, 24
+        syscall
+        jmp     5b
+
+disk:   mov     eax, 2                  # open, O_RDWR | O_DIRECT
+        lea     rdi, [rip + vda]
+        mov     esi, 0x4002
+        xor     edx, edx
+        syscall
+        mov     r12, rax
+        test    rax, rax
+        js      fail
+        xor     r13d, r13d
+6:      inc     r13
+        mov     esi, BASE + 0x11000
+        mov     [rsi], r13
+        mov     edx, 4096
+        mov     r10, r13
+        and     r10, 255
+        shl     r10, 12
+        mov     rdi, r12
+        mov     eax, 18                 # pwrite64
+        syscall
+        cmp     rax, 4096
+        jne     fail
+        mov     esi, BASE + 0x12000
+        mov     eax, 17                 # pread64
+        syscall
+        cmp     rax, 4096
+        jne     fail
+        cmp     [rsi], r13
+        je      6b
+fail:   mov     eax, 60                 # exit, which is the kernel's panic
+        mov     edi, 1
+        syscall
+
+millisecond:
+        .quad   0, 1000000
 text:   .ascii  "TL-TEST-INIT\n"
 text_end:
 devtmpfs:
         .asciz  "devtmpfs"
 dev:    .asciz  "/dev"
+vda:    .asciz  "/dev/vda"
 port:   .asciz  "/dev/vport0p1"
 tl_test_init_command:
         .byte   's'

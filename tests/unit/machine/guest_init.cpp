@@ -3,14 +3,19 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdlib>
+#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include <fmt/format.h>
 
+#include "common/child_process.hpp"
 #include "common/io.hpp"
+#include "runtime/machine/tcg/tcg_machine.hpp"
 
 extern "C" const char tl_test_init[], tl_test_init_end[], tl_test_init_command[];
 
@@ -47,6 +52,19 @@ FilePart initramfs_with_init(char command) {
   UniqueFd file(::memfd_create("initramfs", MFD_CLOEXEC));
   if (!write_all(file.get(), archive)) throw std::runtime_error("memfd");
   return FilePart{std::move(file), 0, archive.size()};
+}
+
+std::optional<std::string> tcg_test_kernel() {
+  const char* path = std::getenv("TL_TEST_KERNEL");
+  if (path == nullptr || ::access(path, R_OK) != 0) {
+    std::cerr << "skipped: TL_TEST_KERNEL names no kernel\n";
+    return std::nullopt;
+  }
+  if (!find_program(TcgMachine::kQemu)) {
+    std::cerr << "skipped: " << TcgMachine::kQemu << " is not installed\n";
+    return std::nullopt;
+  }
+  return path;
 }
 
 }  // namespace tl::machine::test

@@ -133,6 +133,8 @@ TEST_CASE("QEMU's version is found in what it prints") {
   CHECK(debian->major == 7);
   CHECK(debian->minor == 2);
   CHECK(debian->text == "7.2.22");
+  CHECK(debian->full == "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)");
+  CHECK(parse_qemu_version("QEMU emulator version 10.0.2\n")->full == "10.0.2");
   CHECK(parse_qemu_version("QEMU emulator version 10.0.2\n")->major == 10);
   CHECK(parse_qemu_version("QEMU emulator version 8.2")->minor == 2);
   for (const char* text :
@@ -162,11 +164,20 @@ TEST_CASE("a missing, a strange, an old and a good QEMU are told apart") {
   const Verdict good = probe_tcg(program("good", "echo 'QEMU emulator version 8.2.2 (Debian 1:8.2.2)'"));
   CHECK(good.usable);
   CHECK(good.reason == "QEMU 8.2.2");
+  CHECK(good.fingerprint == "QEMU 8.2.2 (Debian 1:8.2.2)");
+  CHECK(*qemu_fingerprint(program("good", "echo 'QEMU emulator version 8.2.2 (Debian 1:8.2.2)'")) ==
+        good.fingerprint);
+  const auto none = qemu_fingerprint(program("old", "echo QEMU emulator version 6.2.0"));
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code == ErrorCode::kHostLacks);
 }
 
 TEST_CASE("verdicts survive being written and read") {
   const HostVerdicts verdicts{
-      "boot x; \"quoted\" \n", "qemu y", {false, "no: é\xff", "cure"}, {true, "QEMU 7.2.22", ""}};
+      "boot x; \"quoted\" \n",
+      "qemu y",
+      {false, "no: é\xff", "cure"},
+      {true, "QEMU 7.2.22", "", "QEMU 7.2.22 (x)"}};
   const auto read = parse_verdicts(serialize(verdicts));
   REQUIRE(read);
   CHECK(read->kvm_fingerprint == verdicts.kvm_fingerprint);

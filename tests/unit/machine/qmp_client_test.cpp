@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -226,4 +227,63 @@ TEST_CASE("an answer that never comes is an error after the timeout, and its lat
   const auto id = fixture.heard().at(0)["id"];
   fixture.say(json{{"return", json::object()}, {"id", id}}.dump() + "\n");
   CHECK_FALSE(fixture.ended->has_value());
+}
+
+TEST_CASE("a descriptor goes along with its command and no other") {
+  Fixture fixture;
+  fixture.negotiate();
+  UniqueFd file = test::memory_file();
+  REQUIRE(write_all(file.get(), "what is in the file"));
+  const auto before = fixture.execute("before");
+  const auto reply = test::begin(
+      fixture.context,
+      QmpClient::execute(fixture.client, "getfd", {{"fdname", "x"}}, QmpClient::kTimeout, std::move(file)));
+  const auto after = fixture.execute("after");
+  std::string text;
+  std::size_t with_descriptor = 0;  // bytes read when it came
+  UniqueFd got;
+  for (;;) {
+    char byte = 0;
+    iovec data{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (::recvmsg(fixture.qemu.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0) break;
+    if (const cmsghdr* rights = CMSG_FIRSTHDR(&message); rights != nullptr) {
+      CHECK_FALSE(got);
+      int number = -1;
+      std::memcpy(&number, CMSG_DATA(rights), sizeof number);
+      got.reset(number);
+      with_descriptor = text.size();
+    }
+    text += byte;
+  }
+  REQUIRE(got);
+  CHECK(text.find("before") < with_descriptor);
+  CHECK(text.find("getfd") > with_descriptor);
+  CHECK(text.find("after") > text.find("getfd"));
+  REQUIRE(::lseek(got.get(), 0, SEEK_SET) == 0);
+  CHECK(*read_to_end(got.get(), 100) == "what is in the file");
+}
+
+TEST_CASE("the greeting tells which QEMU it is, or does not") {
+  Fixture fixture;
+  CHECK(fixture.client->qemu_version().empty());
+  fixture.say(
+      R"({"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": "Debian 1:7.2"}}})"
+      "\n");
+  CHECK(fixture.client->qemu_version() == "7.2.22 (Debian 1:7.2)");
+  Fixture upstream;
+  upstream.say(R"({"QMP": {"version": {"qemu": {"major": 9, "minor": 0, "micro": 1}, "package": ""}}})"
+               "\n");
+  CHECK(upstream.client->qemu_version() == "9.0.1");
+  for (const char* strange : {"{}", "7", R"({"version": {"qemu": {"major": -1}}})"}) {
+    Fixture other;
+    other.say(std::string("{\"QMP\": ") + strange + "}\n");
+    CHECK(other.client->qemu_version().empty());
+    CHECK_FALSE(other.ended->has_value());
+  }
 }

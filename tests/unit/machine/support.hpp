@@ -14,7 +14,9 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 
+#include "common/guest_memory_file.hpp"
 #include "common/unique_fd.hpp"
+#include "runtime/machine/machine.hpp"
 
 namespace tl::machine::test {
 
@@ -61,6 +63,11 @@ struct TempFolder {
   TempFolder& operator=(const TempFolder&) = delete;
   std::filesystem::path path;
 };
+
+// What a tcg machine of that size needs.
+inline UniqueFd guest_memory(const MachineSpec& spec) {
+  return *make_guest_memory_file(std::uint64_t{spec.memory_mib} << 20);
+}
 
 inline UniqueFd memory_file() {
   return UniqueFd(::memfd_create("test", MFD_CLOEXEC));

@@ -34,6 +34,7 @@ struct FakeQemu {
   std::unique_ptr<TcgMachine> make(MachineSpec spec = {}, TcgWiring wiring = {}) {
     spec.initramfs = test::memory_file();
     wiring.console = &console;
+    if (!wiring.memory) wiring.memory = test::guest_memory(spec);
     auto made = TcgMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log, program);
     REQUIRE(made);
     return std::move(*made);
@@ -83,6 +84,17 @@ TEST_CASE("a QEMU that cannot be executed fails the start") {
   const auto started = test::run(qemu.context, machine->start());
   REQUIRE_FALSE(started);
   CHECK(started.error().message.find("start QEMU") == 0);
+}
+
+TEST_CASE("a memory file of another size than the guest fails the start") {
+  FakeQemu qemu("exec sleep 1000");
+  TcgWiring wiring;
+  wiring.memory = *make_guest_memory_file(1 << 20);
+  const auto machine = qemu.make({}, std::move(wiring));
+  const auto started = test::run(qemu.context, machine->start());
+  REQUIRE_FALSE(started);
+  CHECK(started.error().message == "start QEMU: the guest's memory has another size than its file");
+  CHECK(machine->pid() == -1);
 }
 
 TEST_CASE("a QEMU that somebody kills is told with the signal") {
@@ -182,7 +194,7 @@ TEST_CASE("QEMU inherits what is named and nothing else, and the other side sees
   const auto listed = read_to_end(agent->first.get(), 4096);  // to the end: nobody else holds it open
   REQUIRE(listed);
   // `ls` itself has the directory open at the lowest free number, the disk's.
-  CHECK(*listed == "0 1 2 3 4 5 6 7 ");
+  CHECK(*listed == "0 1 2 3 4 5 6 7 8 ");
 }
 
 TEST_CASE("QEMU is in a process group of its own") {
@@ -200,7 +212,10 @@ TEST_CASE("a process that is killed leaves no QEMU behind") {
     asio::io_context context;
     MachineSpec spec;
     spec.initramfs = test::memory_file();
-    auto machine = TcgMachine::create(context.get_executor(), std::move(spec), {}, qemu.log, qemu.program);
+    TcgWiring wiring;
+    wiring.memory = test::guest_memory(spec);
+    auto machine = TcgMachine::create(context.get_executor(), std::move(spec), std::move(wiring), qemu.log,
+                                      qemu.program);
     [[maybe_unused]] const auto started = test::run(context, (*machine)->start());
     const pid_t pid = (*machine)->pid();
     [[maybe_unused]] const auto ignored = write_all(report->second.get(), std::as_bytes(std::span(&pid, 1)));

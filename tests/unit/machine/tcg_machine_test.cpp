@@ -6,11 +6,8 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <iostream>
-#include <optional>
 
-#include "common/child_process.hpp"
 #include "common/io.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/machine/guest_init.hpp"
@@ -22,19 +19,6 @@ using Cause = MachineExit::Cause;
 
 namespace {
 
-std::optional<std::string> kernel() {
-  const char* path = std::getenv("TL_TEST_KERNEL");
-  if (path == nullptr || ::access(path, R_OK) != 0) {
-    std::cerr << "skipped: TL_TEST_KERNEL names no kernel\n";
-    return std::nullopt;
-  }
-  if (!find_program(TcgMachine::kQemu)) {
-    std::cerr << "skipped: " << TcgMachine::kQemu << " is not installed\n";
-    return std::nullopt;
-  }
-  return path;
-}
-
 struct Guest {
   // `command`: what the guest's init does, see guest_init.hpp.
   Guest(const std::string& kernel, char command, const std::string& extra = "") {
@@ -45,6 +29,7 @@ struct Guest {
     TcgWiring wiring;
     auto ends = stream_socket_pair();
     agent = std::move(ends->first);
+    wiring.memory = test::guest_memory(spec);
     wiring.agent = std::move(ends->second);
     wiring.console = &console;
     auto made = TcgMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log);
@@ -77,7 +62,7 @@ struct Guest {
 }  // namespace
 
 TEST_CASE("a guest boots and switches itself off") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest(*path, 'p');
   const MachineExit exit = guest.wait();
@@ -86,14 +71,14 @@ TEST_CASE("a guest boots and switches itself off") {
 }
 
 TEST_CASE("a guest that reboots is a reset") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest(*path, 'r');
   CHECK(guest.wait().cause == Cause::kReset);
 }
 
 TEST_CASE("a guest without init panics, and the panic's line is told") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest(*path, 'p', "rdinit=/nonexistent init=/nonexistent");
   const MachineExit exit = guest.wait();
@@ -102,7 +87,7 @@ TEST_CASE("a guest without init panics, and the panic's line is told") {
 }
 
 TEST_CASE("a running guest can be paused, resumed, and measured") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest(*path, 's');
   guest.wait_for_init();
@@ -114,7 +99,7 @@ TEST_CASE("a running guest can be paused, resumed, and measured") {
 }
 
 TEST_CASE("the agent port carries bytes both ways") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest(*path, 'e');
   guest.wait_for_init();
@@ -142,7 +127,7 @@ TEST_CASE("the agent port carries bytes both ways") {
 }
 
 TEST_CASE("a QEMU killed from outside is told as that") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest(*path, 's');
   guest.wait_for_init();
@@ -153,7 +138,7 @@ TEST_CASE("a QEMU killed from outside is told as that") {
 }
 
 TEST_CASE("a QEMU that is asked to end from outside says so") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest(*path, 's');
   guest.wait_for_init();
@@ -164,7 +149,7 @@ TEST_CASE("a QEMU that is asked to end from outside says so") {
 }
 
 TEST_CASE("a kernel that is not one is QEMU's complaint") {
-  const auto path = kernel();
+  const auto path = test::tcg_test_kernel();
   if (!path) return;
   Guest guest("/dev/null", 's');
   const MachineExit exit = guest.wait();

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/machine/tcg/qemu_child.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+#include <vector>
+
+#include "runtime/machine/tcg/command_line.hpp"
+
+namespace tl::machine {
+
+Result<QemuChild> start_qemu(const std::string& program, const MachineSpec& spec,
+                             const QemuInheritance& inheritance, std::optional<std::uint32_t> tsc_khz) {
+  struct stat memory = {};
+  if (::fstat(inheritance.memory, &memory) != 0) return errno_error("the guest's memory");
+  if (memory.st_size != static_cast<off_t>(spec.memory_mib) << 20) {
+    return Error{ErrorCode::kFailure, "the guest's memory has another size than its file", ""};
+  }
+  auto control = stream_socket_pair();
+  if (!control) return control.error();
+  auto serial = stream_socket_pair();
+  if (!serial) return serial.error();
+  int report[2];
+  if (::pipe2(report, O_CLOEXEC) != 0) return errno_error("pipe");
+  UniqueFd report_ours(report[0]);
+  const UniqueFd report_theirs(report[1]);
+
+  QemuDescriptors numbers;
+  ChildSpec child;
+  child.fds = {{STDOUT_FILENO, report_theirs.get()},
+               {STDERR_FILENO, report_theirs.get()},
+               {numbers.qmp, control->second.get()},
+               {numbers.console, serial->second.get()}};
+  const auto pass = [&](int& theirs, int ours) {
+    if (ours >= 0) {
+      child.fds.push_back({theirs, ours});
+    } else {
+      theirs = -1;
+    }
+  };
+  pass(numbers.initramfs, spec.saved_state.empty() ? spec.initramfs.file.get() : -1);
+  pass(numbers.disk, inheritance.disk);
+  pass(numbers.agent, inheritance.agent);
+  pass(numbers.memory, inheritance.memory);
+  child.argv = qemu_command_line(program, spec, numbers, tsc_khz);
+  child.environment = std::vector<std::string>{"PATH=/usr/bin:/bin", "LC_ALL=C"};
+  child.group = ChildSpec::Group::kOwnGroup;
+  child.death_signal = SIGKILL;
+
+  auto started = ChildProcess::spawn(child);
+  if (!started) return started.error();
+  UniqueFd pidfd(::fcntl(started->pidfd(), F_DUPFD_CLOEXEC, 0));
+  if (!pidfd) return errno_error("watch QEMU");
+  return QemuChild{*std::move(started), std::move(pidfd), std::move(control->first), std::move(serial->first),
+                   std::move(report_ours)};
+}
+
+}  // namespace tl::machine
