@@ -63,7 +63,8 @@ Result<UniqueFd> make_initramfs() {
   const std::unique_ptr<archive, int (*)(archive*)> writer(archive_write_new(), archive_write_free);
   if (!writer) return errno_error(ENOMEM, "pack the initramfs");
   if (archive_write_set_format_cpio_newc(writer.get()) != ARCHIVE_OK ||
-      archive_write_set_bytes_in_last_block(writer.get(), 1) != ARCHIVE_OK ||
+      // Unblocked: the agent goes out in one piece.
+      archive_write_set_bytes_per_block(writer.get(), 0) != ARCHIVE_OK ||
       archive_write_open_fd(writer.get(), file.get()) != ARCHIVE_OK) {
     return archive_failure(writer.get());
   }

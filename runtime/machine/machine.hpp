@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <asio/awaitable.hpp>
 
@@ -24,6 +26,9 @@ struct MachineSpec {
   UniqueFd initramfs;               // a regular file or memfd, whatever its position; cpio newc
   // Added to base_command_line(), which every machine passes, and to what the machine's own devices need.
   std::string command_line;
+  // From Machine::save(): the machine goes on from there when it is started, instead of booting. Kernel,
+  // initramfs and command line are not used then. Empty: it boots.
+  std::vector<std::byte> saved_state;
 };
 
 // What each machine relies on, so that the end of the guest is seen at once: kernel messages on the serial
@@ -60,6 +65,9 @@ class Machine {
   // Stops and continues all vCPUs; devices finish what is in flight before pause() returns.
   virtual asio::awaitable<Result<void>> pause() = 0;
   virtual asio::awaitable<Result<void>> resume() = 0;
+  // Everything of the paused machine but its memory and what is behind its devices, as opaque bytes for
+  // MachineSpec::saved_state of the same kind of machine, also in a later process.
+  virtual asio::awaitable<Result<std::vector<std::byte>>> save() = 0;
   // Waits for the end, which is only there after start() has succeeded. Any number of waiters; each keeps
   // working when the machine is destroyed while it waits (kKilled).
   virtual asio::awaitable<MachineExit> wait() = 0;

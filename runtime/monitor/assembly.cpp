@@ -60,8 +60,11 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
 // Everything in this process.
 Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
                                        UniqueFd agent, const Log& log) {
+  auto memory = GuestMemory::create(spec.memory_mib * kMiB);
+  if (!memory) return memory.error();
+  memory_.emplace(*std::move(memory));
   VirtioBoard::Parts parts;
-  parts.memory_bytes = spec.memory_mib * kMiB;
+  parts.memory = &*memory_;
   parts.vcpus = spec.vcpus;
   parts.disk = disk_.get();
   parts.agent = std::move(agent);

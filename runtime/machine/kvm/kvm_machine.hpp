@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include <asio/any_io_executor.hpp>
 
@@ -35,6 +36,7 @@ class KvmMachine final : public Machine {
   asio::awaitable<Result<void>> start() override;
   asio::awaitable<Result<void>> pause() override;
   asio::awaitable<Result<void>> resume() override;
+  asio::awaitable<Result<std::vector<std::byte>>> save() override;
   asio::awaitable<MachineExit> wait() override;
   void kill() override;
   [[nodiscard]] std::uint64_t memory_used_bytes() const override;
