@@ -59,8 +59,11 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
   auto initramfs = guest::initramfs_in_program();
   if (!initramfs) return initramfs.error();
   spec.initramfs = *std::move(initramfs);
+  auto memory = GuestMemory::create(spec.memory_mib * kMiB);
+  if (!memory) return memory.error();
+  memory_.emplace(*std::move(memory));
   VirtioBoard::Parts parts;
-  parts.memory_bytes = spec.memory_mib * kMiB;
+  parts.memory = &*memory_;
   parts.vcpus = spec.vcpus;
   parts.disk = disk_.get();
   parts.agent = std::move(agent);

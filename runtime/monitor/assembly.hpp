@@ -3,9 +3,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <asio/any_io_executor.hpp>
 
+#include "common/guest_memory.hpp"
 #include "common/log.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
@@ -51,6 +53,7 @@ class Assembly {
   // In the order of making; the reverse is the order of taking down.
   std::unique_ptr<storage::LayeredDisk> disk_;
   std::unique_ptr<storage::NbdServer> disk_server_;  // for a machine that is not in this process
+  std::optional<GuestMemory> memory_;                // of a machine that is in this process
   std::unique_ptr<machine::ConsoleMonitor> console_;
   UniqueFd agent_link_;
   std::unique_ptr<machine::Machine> machine_;

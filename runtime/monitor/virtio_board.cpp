@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "common/saved_state.hpp"
 #include "runtime/virtio/balloon/device.hpp"
 #include "runtime/virtio/block/device.hpp"
 #include "runtime/virtio/console/device.hpp"
@@ -16,9 +17,7 @@ constexpr const char* kAgentPort = "tl.agent";
 }  // namespace
 
 Result<std::unique_ptr<VirtioBoard>> VirtioBoard::build(Parts parts, const Log& log) {
-  auto memory = GuestMemory::create(parts.memory_bytes);
-  if (!memory) return memory.error();
-  std::unique_ptr<VirtioBoard> board(new VirtioBoard(*std::move(memory)));
+  std::unique_ptr<VirtioBoard> board(new VirtioBoard(*parts.memory));
   auto disk_thread = virtio::IoThread::start("disk");
   if (!disk_thread) return disk_thread.error();
   board->disk_thread_ = *std::move(disk_thread);
@@ -28,6 +27,7 @@ Result<std::unique_ptr<VirtioBoard>> VirtioBoard::build(Parts parts, const Log& 
 
   auto console = virtio::console::Console::create(std::move(parts.agent), kAgentPort, *board->thread_);
   if (!console) return console.error();
+  board->console_ = console->get();
   auto disk = std::make_unique<virtio::block::Block>(*parts.disk, parts.vcpus, *board->disk_thread_, log);
   if (auto added = board->add(std::move(disk), *board->disk_thread_, log); !added) return added.error();
   if (auto added = board->add(*std::move(console), *board->thread_, log); !added) return added.error();
@@ -60,6 +60,38 @@ void VirtioBoard::pause() {
 void VirtioBoard::resume() {
   thread_->resume();
   disk_thread_->resume();
+}
+
+std::vector<std::byte> VirtioBoard::save() const {
+  StateWriter to;
+  const virtio::console::State console = console_->save();
+  to.mark("console");
+  to.put(console.untold);
+  to.put(static_cast<std::uint8_t>(console.guest_open ? 1 : 0));
+  to.put(console.chain_sent);
+  for (const auto& transport : transports_) transport->save().write_to(to);
+  return to.take();
+}
+
+Result<void> VirtioBoard::restore(std::span<const std::byte> state) {
+  // A device that is restored begins to serve at once.
+  const auto disk_lock = disk_thread_->exclusive();
+  const auto lock = thread_->exclusive();
+  StateReader from(state);
+  virtio::console::State console;
+  std::uint8_t guest_open = 0;
+  if (auto got = from.expect("console"); !got) return got;
+  if (auto got = from.get(console.untold); !got) return got;
+  if (auto got = from.get(guest_open); !got) return got;
+  if (auto got = from.get(console.chain_sent); !got) return got;
+  console.guest_open = guest_open != 0;
+  console_->restore(console);
+  for (const auto& transport : transports_) {
+    const auto saved = virtio::MmioTransportState::read_from(from);
+    if (!saved) return saved.error();
+    if (auto restored = transport->restore(*saved); !restored) return restored;
+  }
+  return {};
 }
 
 }  // namespace tl::monitor

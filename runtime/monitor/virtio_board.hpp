@@ -10,17 +10,18 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "runtime/machine/kvm/board.hpp"
+#include "runtime/virtio/console/device.hpp"
 #include "runtime/virtio/io_thread.hpp"
 #include "runtime/virtio/mmio_transport.hpp"
 
 namespace tl::monitor {
 
-// The memory of a sandbox's guest and its virtio devices: disk, agent port, entropy, balloon. The disk has a
+// The virtio devices of a sandbox's guest: disk, agent port, entropy, balloon. The disk has a
 // thread of its own, because it waits for the host's disk; the others share one.
 class VirtioBoard final : public machine::kvm::Board {
  public:
   struct Parts {
-    std::uint64_t memory_bytes = 0;
+    GuestMemory* memory = nullptr;  // outlives the board
     unsigned vcpus = 1;
     BlockDevice* disk = nullptr;  // outlives the board
     UniqueFd agent;               // a connected stream socket: the other side of the port "tl.agent"
@@ -32,15 +33,19 @@ class VirtioBoard final : public machine::kvm::Board {
   [[nodiscard]] std::vector<MmioDevice*> devices() override;
   void pause() override;
   void resume() override;
+  [[nodiscard]] std::vector<std::byte> save() const override;
+  Result<void> restore(std::span<const std::byte> state) override;
 
  private:
-  explicit VirtioBoard(GuestMemory memory) : memory_(std::move(memory)) {}
+  explicit VirtioBoard(GuestMemory& memory) : memory_(memory) {}
   Result<void> add(std::unique_ptr<virtio::Device> device, virtio::IoThread& thread, const Log& log);
 
-  GuestMemory memory_;
+  GuestMemory& memory_;
   std::unique_ptr<virtio::IoThread> disk_thread_;
   std::unique_ptr<virtio::IoThread> thread_;
   std::vector<std::unique_ptr<virtio::MmioTransport>> transports_;
+  virtio::console::Console* console_ =
+      nullptr;  // behind one of them: the only device with a state of its own
 };
 
 }  // namespace tl::monitor

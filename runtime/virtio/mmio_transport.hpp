@@ -14,6 +14,7 @@
 #include "common/log.hpp"
 #include "common/mmio_device.hpp"
 #include "common/result.hpp"
+#include "common/saved_state.hpp"
 #include "runtime/virtio/device.hpp"
 #include "runtime/virtio/io_thread.hpp"
 
@@ -32,6 +33,9 @@ struct MmioTransportState {
     bool ready = false;
   };
   std::vector<QueueRegisters> queues;
+
+  void write_to(StateWriter& to) const;
+  static Result<MmioTransportState> read_from(StateReader& from);
 };
 
 // virtio over MMIO (virtio 1.2, §4.2): the registers by which a driver finds a device, agrees with it on

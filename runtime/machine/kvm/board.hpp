@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <vector>
 
 #include "common/guest_memory.hpp"
 #include "common/mmio_device.hpp"
+#include "common/result.hpp"
 
 namespace tl::machine::kvm {
 
@@ -21,6 +24,10 @@ class Board {
   // finished. Control thread.
   virtual void pause() = 0;
   virtual void resume() = 0;
+  // What the devices know, while they are paused; and, on a new board of the same kind that no guest has
+  // touched yet, with the memory as it was, from there on. kOutOfRange for what is no state of this board.
+  [[nodiscard]] virtual std::vector<std::byte> save() const = 0;
+  virtual Result<void> restore(std::span<const std::byte> state) = 0;
 
  protected:
   Board() = default;

@@ -31,6 +31,7 @@
 #include "runtime/machine/kvm/i8042.hpp"
 #include "runtime/machine/kvm/layout.hpp"
 #include "runtime/machine/kvm/limited_vcpus.hpp"
+#include "runtime/machine/kvm/machine_state.hpp"
 #include "runtime/machine/kvm/serial.hpp"
 #include "runtime/machine/kvm/vcpu_set.hpp"
 #include "runtime/machine/kvm/vm.hpp"
@@ -80,7 +81,10 @@ struct KvmMachine::State : std::enable_shared_from_this<State> {
 
   Result<void> build();
   Result<void> add_devices();
-  Result<void> load();
+  Result<std::vector<Vcpu>> make_vcpus();
+  Result<void> load(std::vector<Vcpu>& made);
+  Result<void> restore(std::vector<Vcpu>& made);
+  Result<MachineState> save();
   void limit_cpu();
   void on_vcpu_end(VcpuEnd why);
   void read_console();
@@ -140,7 +144,15 @@ Result<void> KvmMachine::State::build() {
   if (!made) return made.error();
   vm = *std::move(made);
   if (auto added = add_devices(); !added) return added;
-  if (auto loaded = load(); !loaded) return loaded;
+  auto made_vcpus = make_vcpus();
+  if (!made_vcpus) return made_vcpus.error();
+  auto filled = spec.saved_state.empty() ? load(*made_vcpus) : restore(*made_vcpus);
+  if (!filled) return filled;
+  auto set = VcpuSet::start(*std::move(made_vcpus), bus, [this](VcpuEnd why) {
+    post([why = std::move(why)](State& self) { self.on_vcpu_end(why); });
+  });
+  if (!set) return set.error();
+  vcpus = *std::move(set);
   return {};
 }
 
@@ -170,7 +182,7 @@ Result<void> KvmMachine::State::add_devices() {
   return {};
 }
 
-Result<void> KvmMachine::State::load() {
+Result<std::vector<Vcpu>> KvmMachine::State::make_vcpus() {
   const auto supported = vm->supported_cpuid();
   if (!supported) return supported.error();
   std::vector<Vcpu> made;
@@ -179,9 +191,12 @@ Result<void> KvmMachine::State::load() {
     if (!vcpu) return vcpu.error();
     made.push_back(*std::move(vcpu));
   }
+  return made;
+}
+
+Result<void> KvmMachine::State::load(std::vector<Vcpu>& made) {
   const auto tsc = made.front().tsc_khz();
   if (!tsc) return tsc.error();
-
   GuestMemory& memory = wiring.board->memory();
   const auto kernel = load_kernel(spec.kernel, memory, wiring.protocol);
   if (!kernel) return kernel.error();
@@ -191,14 +206,46 @@ Result<void> KvmMachine::State::load() {
   info.vcpus = spec.vcpus;
   if (auto written = write_boot_info(memory, *kernel, info); !written) return written;
   spec.initramfs = {};
-  if (auto entered = enter_kernel(made.front(), memory, *kernel); !entered) return entered;
+  return enter_kernel(made.front(), memory, *kernel);
+}
 
-  auto set = VcpuSet::start(std::move(made), bus, [this](VcpuEnd why) {
-    post([why = std::move(why)](State& self) { self.on_vcpu_end(why); });
-  });
-  if (!set) return set.error();
-  vcpus = *std::move(set);
-  return {};
+// The processors first, because an interrupt controller delivers to them as soon as it has its state; the
+// devices last, because they interrupt.
+Result<void> KvmMachine::State::restore(std::vector<Vcpu>& made) {
+  const auto state = machine_state_from(spec.saved_state);
+  if (!state) return state.error();
+  spec.saved_state = {};
+  if (state->vcpus.size() != made.size())
+    return Error{ErrorCode::kOutOfRange, "the saved state has another number of vCPUs", ""};
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    const auto here = made[i].tsc_khz();
+    if (!here) return here.error();
+    if (*here != state->tsc_khz) {
+      if (auto set = made[i].set_tsc_khz(state->tsc_khz); !set) return set;
+    }
+    if (auto restored = made[i].restore(state->vcpus[i]); !restored) return restored;
+  }
+  if (auto restored = vm->restore(state->vm); !restored) return restored;
+  serial->restore(state->serial);
+  return wiring.board->restore(state->board);
+}
+
+Result<MachineState> KvmMachine::State::save() {
+  MachineState state;
+  for (std::size_t i = 0; i < vcpus->size(); ++i) {
+    auto saved = vcpus->vcpu(i).save(*vm);
+    if (!saved) return saved.error();
+    state.vcpus.push_back(*std::move(saved));
+  }
+  const auto tsc = vcpus->vcpu(0).tsc_khz();
+  if (!tsc) return tsc.error();
+  state.tsc_khz = *tsc;
+  auto chips = vm->save();
+  if (!chips) return chips.error();
+  state.vm = *chips;
+  state.serial = serial->save();
+  state.board = wiring.board->save();
+  return state;
 }
 
 void KvmMachine::State::limit_cpu() {
@@ -291,13 +338,18 @@ asio::awaitable<Result<void>> KvmMachine::pause() {
 asio::awaitable<Result<void>> KvmMachine::resume() {
   const auto state = state_;
   if (state->exit) co_return Error{ErrorCode::kFailure, "resume: the machine does not run", ""};
+  for (std::size_t i = 0; i < state->vcpus->size(); ++i) state->vcpus->vcpu(i).note_pause();
   state->wiring.board->resume();
   state->vcpus->let_go(VcpuSet::Reason::kPaused);
   co_return Result<void>();
 }
 
 asio::awaitable<Result<std::vector<std::byte>>> KvmMachine::save() {
-  co_return Error{ErrorCode::kFailure, "save: a kvm machine cannot be saved yet", ""};
+  const auto state = state_;
+  if (state->exit) co_return Error{ErrorCode::kFailure, "save: the machine does not run", ""};
+  const auto saved = state->save();
+  if (!saved) co_return saved.error().within("save the machine");
+  co_return to_bytes(*saved);
 }
 
 asio::awaitable<MachineExit> KvmMachine::wait() {

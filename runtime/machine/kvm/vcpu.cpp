@@ -130,10 +130,21 @@ Result<void> Vcpu::set_msr(std::uint32_t index, std::uint64_t value) {
   return {};
 }
 
+// Refused (EINVAL) where the guest does not use the clock: it is told nothing then.
+void Vcpu::note_pause() {
+  static_cast<void>(kvm_ioctl_raw(fd_.get(), KVM_KVMCLOCK_CTRL, 0UL));
+}
+
 Result<std::uint32_t> Vcpu::tsc_khz() const {
   const auto khz = kvm_ioctl(fd_.get(), KVM_GET_TSC_KHZ, "KVM_GET_TSC_KHZ", 0);
   if (!khz) return khz.error();
   return static_cast<std::uint32_t>(*khz);
+}
+
+Result<void> Vcpu::set_tsc_khz(std::uint32_t khz) {
+  const auto done = kvm_ioctl(fd_.get(), KVM_SET_TSC_KHZ, "KVM_SET_TSC_KHZ", khz);
+  if (!done) return done.error();
+  return {};
 }
 
 std::string Vcpu::describe() const {

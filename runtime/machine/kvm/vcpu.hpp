@@ -40,8 +40,13 @@ class Vcpu {
   Result<void> set_registers(const kvm_regs& registers);
   Result<void> set_system_registers(const kvm_sregs& registers);
   Result<void> set_msr(std::uint32_t index, std::uint64_t value);
+  // Tells a guest with KVM's clock that it stood still, so that its watchdogs are not alarmed. While no
+  // thread is in enter().
+  void note_pause();
   // How fast the TSC counts.
   [[nodiscard]] Result<std::uint32_t> tsc_khz() const;
+  // Has it count at another rate, where the processor can.
+  Result<void> set_tsc_khz(std::uint32_t khz);
 
   // While no thread is in enter(), and nothing is half done (VcpuSet). A state is for the same CPUID; the
   // error is kHostLacks when this host's KVM cannot take it.

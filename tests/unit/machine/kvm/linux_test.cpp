@@ -43,6 +43,8 @@ class BareBoard final : public Board {
   [[nodiscard]] std::vector<MmioDevice*> devices() override { return {}; }
   void pause() override {}
   void resume() override {}
+  [[nodiscard]] std::vector<std::byte> save() const override { return {}; }
+  Result<void> restore(std::span<const std::byte>) override { return {}; }
 
  private:
   GuestMemory memory_;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/result.hpp"
+#include "runtime/machine/kvm/serial.hpp"
+#include "runtime/machine/kvm/vcpu_state.hpp"
+#include "runtime/machine/kvm/vm_state.hpp"
+
+namespace tl::machine::kvm {
+
+// All of a KVM machine but its memory and what is behind its devices; plain data.
+struct MachineState {
+  std::uint32_t tsc_khz = 0;
+  VmState vm;
+  std::vector<VcpuState> vcpus;
+  SerialState serial;
+  std::vector<std::byte> board;  // Board::save()
+};
+
+[[nodiscard]] std::vector<std::byte> to_bytes(const MachineState& state);
+// kOutOfRange for bytes that to_bytes() did not make. What they mean is checked by whoever takes the parts.
+Result<MachineState> machine_state_from(std::span<const std::byte> bytes);
+
+}  // namespace tl::machine::kvm
