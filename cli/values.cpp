@@ -66,7 +66,7 @@ Setter append(std::vector<std::string>& target) {
   };
 }
 
-Setter store_decimal(double& target) {
+Setter store_decimal(std::optional<double>& target) {
   return [&target](const std::string& value) -> Result<void> {
     const auto number = decimal(value);
     if (!number) return number.error();

@@ -18,7 +18,7 @@ Setter store(std::string& target);
 Setter store(std::optional<std::string>& target);
 Setter append(std::vector<std::string>& target);
 // A plain decimal number such as "1.5"; no exponent, no sign, no infinity.
-Setter store_decimal(double& target);
+Setter store_decimal(std::optional<double>& target);
 // Digits only.
 Setter store_whole(std::optional<std::uint32_t>& target);
 Setter store_whole(std::uint64_t& target);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/registry/record.hpp"
+#include "runtime/snapshot/snapshot_manifest.hpp"
 
 // What the runtime reports, as plain data.
 namespace tl {
@@ -36,6 +37,26 @@ struct Created {
 struct DamagedRecord {
   std::string path;    // where it is now
   std::string reason;  // one sentence
+};
+
+// What resume() did.
+struct Resumed {
+  SandboxInfo sandbox;
+  // Where its processes are: they went on, or they are gone and the sandbox booted from its disk, because its
+  // memory was lost (the reason, one sentence).
+  std::optional<std::string> memory_lost;
+};
+
+struct SnapshotList {
+  std::vector<snapshot::SnapshotManifest> snapshots;  // newest first
+  std::vector<std::string> problems;                  // one sentence for every damaged one
+};
+
+// What prune() removed.
+struct Pruned {
+  std::size_t records = 0;  // of terminated sandboxes
+  std::size_t templates = 0;
+  std::size_t leftovers = 0;  // half-made snapshots and templates
 };
 
 struct SandboxList {

@@ -41,10 +41,34 @@ class Runtime {
   // the sandbox is terminated; kOutOfRange for a malformed name.
   virtual Result<SandboxInfo> rename(const std::string& sandbox, const std::string& new_name) = 0;
 
-  // Runs a command and moves the descriptors 0 (when asked for), 1 and 2 of this process. When nobody reads 1
-  // or 2 any more (EPIPE) the command is hung up and the outcome is 128+SIGPIPE. An error means that the
-  // command's fate is unknown or that it never started for a reason that is not the command's (126 and 127
-  // are outcomes).
+  // Puts a running sandbox with a name aside, its memory and processes as they are; success when it is
+  // suspended already. kConflict for one without a name, or in another state. With kNoWait it is only begun.
+  virtual Result<SandboxInfo> suspend(const std::string& sandbox, CreateWait wait) = 0;
+  // The reverse, any number of times; success when it runs already. `signals` as in CreateRequest: given up,
+  // it stays suspended.
+  virtual Result<Resumed> resume(const std::string& sandbox, CreateWait wait, int signals,
+                                 const Progress& progress) = 0;
+
+  // Keeps what a running or suspended sandbox is now, for create() with CreateRequest::snapshot. The sandbox
+  // goes on as it was. kConflict for a name that is taken.
+  virtual Result<snapshot::SnapshotManifest> checkpoint(const std::string& sandbox,
+                                                        const CheckpointRequest& request) = 0;
+  virtual Result<SnapshotList> checkpoints() = 0;
+  // By ID or name. kConflict while a sandbox that is not terminated was made from it.
+  virtual Result<snapshot::SnapshotManifest> remove_checkpoint(const std::string& snapshot) = 0;
+  // Warm copies of a running or suspended sandbox, each with an identity of its own. When one fails, none is
+  // left.
+  virtual Result<std::vector<Created>> copy(const std::string& sandbox, const CopyRequest& request,
+                                            const Progress& progress) = 0;
+
+  // Removes the records of terminated sandboxes, all templates that nobody is using, and what was left
+  // half-made.
+  virtual Result<Pruned> prune() = 0;
+
+  // Runs a command in a sandbox, which is resumed first when it is suspended, and moves the descriptors 0
+  // (when asked for), 1 and 2 of this process. When nobody reads 1 or 2 any more (EPIPE) the command is hung
+  // up and the outcome is 128+SIGPIPE. An error means that the command's fate is unknown or that it never
+  // started for a reason that is not the command's (126 and 127 are outcomes).
   virtual Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) = 0;
 
   // Ends a live sandbox and frees its space; success when it was terminated before.

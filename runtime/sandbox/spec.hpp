@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,24 +23,42 @@ struct RuntimeOptions {
 enum class AcceleratorChoice { kAuto, kKvm, kTcg };
 enum class CreateWait { kReady, kNoWait };
 
+// Whether a machine may go on from one that was saved when it had just booted, instead of booting itself.
+enum class TemplateUse { kWhenThere, kNever };
+
 // Who a sandbox outlives: nobody, or the Runtime that created it, so that not even kill -9 leaves it behind.
 enum class SandboxLifetime { kOwn, kCreators };
 
 struct CreateRequest {
   std::optional<std::string> name;         // absent: ephemeral
-  double cpus = 1.0;                       // 0 < cpus ≤ 64
+  std::optional<double> cpus;              // 0 < cpus ≤ 64; absent: 1, or a memory snapshot's
   std::optional<std::uint32_t> memory_mb;  // 1024–8192 for each core, rounded up; absent: 1024 for each
-  std::optional<std::uint32_t> disk_mb;    // 10240–102400; absent: 10240
+  std::optional<std::uint32_t> disk_mb;    // 10240–102400, no less than the image's or the snapshot's
   std::uint64_t timeout_secs = 0;          // 0: none
   std::uint64_t idle_timeout_secs = 0;     // 0: none
-  std::string image = "default";
+  std::optional<std::string> image;        // absent: "default"
+  std::optional<std::string> snapshot;     // ID or name; a memory snapshot has its own image and resources
   std::vector<std::string> entrypoint;
   AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
+  TemplateUse template_use = TemplateUse::kWhenThere;
   CreateWait wait = CreateWait::kReady;
   SandboxLifetime lifetime = SandboxLifetime::kOwn;
   // Readable when the caller has been asked to stop (see ExecOptions::signals); any byte gives the start up.
   // -1: cannot be given up.
   int signals = -1;
+};
+
+enum class CheckpointType { kFilesystem, kMemory };
+
+struct CheckpointRequest {
+  CheckpointType type = CheckpointType::kFilesystem;
+  std::optional<std::string> name;           // as a sandbox's; unique among snapshots
+  std::chrono::milliseconds limit{600'000};  // then it is given up, and nothing is left of it
+};
+
+struct CopyRequest {
+  std::uint32_t copies = 1;  // 1–1000
+  int signals = -1;          // as CreateRequest::signals
 };
 
 enum class StdinMode { kNone, kForward };
@@ -55,6 +75,8 @@ struct ExecOptions {
   // signal's number; they go to the command's process group. The runtime itself installs no handlers. -1:
   // none.
   int signals = -1;
+  // Told when a suspended sandbox is resumed first. May be empty.
+  std::function<void(std::string_view)> progress;
 };
 
 enum class ListFilter { kNotTerminated, kAll, kRunning, kSuspended };

@@ -44,8 +44,8 @@ class FakeRuntime final : public Runtime {
     record.name = request.name;
     record.status = request.wait == CreateWait::kReady ? registry::SandboxState::kRunning
                                                        : registry::SandboxState::kPending;
-    record.image = request.image;
-    record.resources.cpus = request.cpus;
+    record.image = request.image.value_or("default");
+    record.resources.cpus = request.cpus.value_or(1.0);
     state_->records.insert(state_->records.begin(), record);
     return Created{{record, std::nullopt}, state_->warnings};
   }
