@@ -71,7 +71,8 @@ asio::awaitable<Result<void>> make_handshake(std::shared_ptr<Opening> opening,
                                              AgentClient::ConnectLimits limits) {
   const auto deadline = Clock::now() + limits.total;
   milliseconds patience = limits.retry;
-  std::vector<std::byte> message;  // empty in front of the first
+  const bool flush = limits.old_session == AgentClient::ConnectLimits::OldSession::kOpen;
+  std::vector<std::byte> message(flush ? kFlushBytes : 0, std::byte{0xFF});
   while (Clock::now() < deadline) {
     const Handshake handshake = new_handshake();
     message.insert(message.end(), handshake.begin(), handshake.end());

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/monitor/assembly.hpp"
 
+#include <sys/mman.h>
+
 #include <cmath>
+#include <system_error>
 
 #include "common/guest_memory_file.hpp"
+#include "common/io.hpp"
 #include "runtime/guest/initramfs.hpp"
 #include "runtime/machine/kvm/kvm_machine.hpp"
 #include "runtime/machine/tcg/tcg_machine.hpp"
@@ -14,8 +18,6 @@ namespace tl::monitor {
 namespace {
 
 constexpr std::uint64_t kMiB = 1024 * 1024;
-// The guest's device is as large as a disk may ever become; its file system is as large as asked for.
-constexpr std::uint64_t kDeviceBytes = 102400 * kMiB;
 
 machine::MachineSpec machine_spec(const Assembly::Plan& plan) {
   machine::MachineSpec spec;
@@ -28,40 +30,73 @@ machine::MachineSpec machine_spec(const Assembly::Plan& plan) {
 
 }  // namespace
 
-Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, const Plan& plan,
-                                                  const Log& log) {
-  std::unique_ptr<Assembly> assembly(new Assembly);
-  machine::MachineSpec spec = machine_spec(plan);
-  storage::DiskSpec disk{plan.image, kDeviceBytes, plan.record.resources.disk_mb * kMiB};
-  // An ephemeral sandbox's disk does not outlive its machine, and so not the host either.
-  disk.durability = plan.record.name ? Durability::kSynced : Durability::kLazy;
-  auto made = storage::LayeredDisk::create(plan.work_folder / registry::layout::kDisk, disk);
-  if (!made) return made.error().within("make the disk");
-  assembly->disk_ = *std::move(made);
+Assembly::~Assembly() {
+  if (filling_.valid()) filling_.wait();
+  machine_.reset();
+  if (!memory_file_view_.empty())
+    ::munmap(const_cast<std::byte*>(memory_file_view_.data()), memory_file_view_.size());
+}
 
-  auto console = machine::ConsoleMonitor::open(plan.work_fd, registry::layout::kConsoleLog);
+bool Assembly::is_kvm() const {
+  return plan_.record.accelerator == machine::accelerator_name(machine::Accelerator::kKvm);
+}
+
+std::uint64_t Assembly::memory_bytes() const {
+  return plan_.record.resources.memory_mb * kMiB;
+}
+
+Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, Plan plan,
+                                                  const Log& log) {
+  std::unique_ptr<Assembly> assembly(new Assembly(std::move(plan)));
+  machine::MachineSpec spec = machine_spec(assembly->plan_);
+  if (assembly->plan_.begin == Plan::Begin::kRestore) {
+    if (auto loaded = assembly->load_saved(spec); !loaded) return loaded.error();
+  }
+  if (auto opened = assembly->open_disk(); !opened) return opened.error();
+
+  auto console = machine::ConsoleMonitor::open(assembly->plan_.work_fd, registry::layout::kConsoleLog);
   if (!console) return console.error();
   assembly->console_ = std::make_unique<machine::ConsoleMonitor>(*std::move(console));
   auto agent_link = stream_socket_pair();
   if (!agent_link) return agent_link.error();
   assembly->agent_link_ = std::move(agent_link->first);
 
-  const bool kvm = plan.record.accelerator == machine::accelerator_name(machine::Accelerator::kKvm);
-  auto add_machine = kvm ? &Assembly::add_kvm_machine : &Assembly::add_tcg_machine;
+  auto add_machine = assembly->is_kvm() ? &Assembly::add_kvm_machine : &Assembly::add_tcg_machine;
   auto added = ((*assembly).*add_machine)(executor, std::move(spec), std::move(agent_link->second), log);
   if (!added) return added.error();
   return assembly;
 }
 
+// The creator has made it where it is made from a snapshot; one that was there before is a resumed sandbox's.
+Result<void> Assembly::open_disk() {
+  const std::filesystem::path folder = plan_.work_folder / registry::layout::kDisk;
+  // An ephemeral sandbox's disk does not outlive its machine, and so not the host either.
+  const Durability durability = plan_.record.name ? Durability::kSynced : Durability::kLazy;
+  std::error_code ignored;
+  const bool is_there = std::filesystem::exists(folder, ignored);
+  const storage::DiskSpec spec{plan_.image, storage::kDiskDeviceBytes, plan_.record.resources.disk_mb * kMiB,
+                               durability};
+  auto disk = is_there ? storage::LayeredDisk::open(folder, plan_.image, durability)
+                       : storage::LayeredDisk::create(folder, spec);
+  if (!disk) return disk.error().within(is_there ? "open the disk" : "make the disk");
+  disk_ = *std::move(disk);
+  return {};
+}
+
 // Everything in this process.
 Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
                                        UniqueFd agent, const Log& log) {
-  auto initramfs = guest::initramfs_in_program();
-  if (!initramfs) return initramfs.error();
-  spec.initramfs = *std::move(initramfs);
-  auto memory = GuestMemory::create(spec.memory_mib * kMiB);
+  if (spec.saved_state.empty()) {
+    auto initramfs = guest::initramfs_in_program();
+    if (!initramfs) return initramfs.error();
+    spec.initramfs = *std::move(initramfs);
+  }
+  auto memory = GuestMemory::create(memory_bytes());
   if (!memory) return memory.error();
   memory_.emplace(*std::move(memory));
+  if (restored_) {
+    if (auto mapped = map_memory(); !mapped) return mapped;
+  }
   VirtioBoard::Parts parts;
   parts.memory = &*memory_;
   parts.vcpus = spec.vcpus;
@@ -81,21 +116,36 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
 // QEMU, which reaches the disk and the agent by sockets.
 Result<void> Assembly::add_tcg_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
                                        UniqueFd agent, const Log& log) {
-  auto initramfs = guest::initramfs_file();
-  if (!initramfs) return initramfs.error();
-  spec.initramfs = *std::move(initramfs);
+  auto memory = make_guest_memory_file(memory_bytes());
+  if (!memory) return memory.error();
+  memory_file_ = *std::move(memory);
+  if (spec.saved_state.empty()) {
+    auto initramfs = guest::initramfs_file();
+    if (!initramfs) return initramfs.error();
+    spec.initramfs = *std::move(initramfs);
+  } else {
+    // While QEMU starts.
+    filling_ = std::async(std::launch::async, [this] { return fill_memory_file(); });
+  }
   auto disk_link = stream_socket_pair();
   if (!disk_link) return disk_link.error();
   auto server = storage::NbdServer::start(std::move(disk_link->first), *disk_, log);
   if (!server) return server.error();
   disk_server_ = *std::move(server);
-  auto memory = make_guest_memory_file(spec.memory_mib * kMiB);
-  if (!memory) return memory.error();
+  auto memory_for_qemu = duplicate(memory_file_);
+  if (!memory_for_qemu) return memory_for_qemu.error();
   machine::TcgWiring wiring;
-  wiring.memory = *std::move(memory);
+  wiring.memory = *std::move(memory_for_qemu);
   wiring.disk = std::move(disk_link->second);
   wiring.agent = std::move(agent);
   wiring.console = console_.get();
+  if (filling_.valid()) {
+    wiring.memory_ready = [this]() -> asio::awaitable<Result<void>> {
+      const Result<void> filled = filling_.get();
+      if (!filled) co_return filled;
+      co_return forget_saved();
+    };
+  }
   auto machine = machine::TcgMachine::create(executor, std::move(spec), std::move(wiring), log);
   if (!machine) return machine.error();
   machine_ = *std::move(machine);

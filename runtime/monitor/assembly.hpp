@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
 
 #include "common/guest_memory.hpp"
 #include "common/log.hpp"
@@ -13,7 +18,11 @@
 #include "common/unique_fd.hpp"
 #include "runtime/machine/console_monitor.hpp"
 #include "runtime/machine/machine.hpp"
+#include "runtime/monitor/forked_writer.hpp"
 #include "runtime/registry/record.hpp"
+#include "runtime/snapshot/machine_state.hpp"
+#include "runtime/snapshot/memory_image.hpp"
+#include "runtime/snapshot/ram_pages.hpp"
 #include "runtime/storage/layered_disk.hpp"
 #include "runtime/storage/nbd_server.hpp"
 
@@ -27,14 +36,22 @@ class Assembly {
     registry::SandboxRecord record;  // resources, accelerator
     storage::DiskBase image;         // under the disk
     std::filesystem::path kernel;
-    std::filesystem::path work_folder;  // absolute; the disk and the console log are made in it
+    std::filesystem::path work_folder;  // absolute; has the disk and the console log, made if need be
     int work_fd = -1;                   // the same folder, open; borrowed during build()
+    // The machine that was saved in the work folder goes on, instead of one that boots.
+    enum class Begin { kBoot, kRestore } begin = Begin::kBoot;
+    std::string cpu;  // AcceleratorChoice::fingerprint, which a saved machine must meet again
   };
 
-  // Makes everything and starts nothing. `log` outlives the assembly.
-  static Result<std::unique_ptr<Assembly>> build(const asio::any_io_executor& executor, const Plan& plan,
+  // Makes everything and starts nothing. `log` outlives the assembly. kHostLacks for a saved machine that
+  // does not fit here, which stays saved.
+  static Result<std::unique_ptr<Assembly>> build(const asio::any_io_executor& executor, Plan plan,
                                                  const Log& log);
+  ~Assembly();
 
+  // Lets the guest run. What was saved of it is gone from then on, but for its memory as a base for the next
+  // save. After an error it may be gone, too.
+  asio::awaitable<Result<void>> start();
   [[nodiscard]] machine::Machine& machine() { return *machine_; }
   [[nodiscard]] const machine::ConsoleMonitor& console() const { return *console_; }
   // Our end of the agent link; once.
@@ -42,18 +59,54 @@ class Assembly {
   // The sandbox is kept from now on (LayeredDisk::start_syncing).
   void start_syncing() { disk_->start_syncing(); }
   [[nodiscard]] std::uint64_t disk_used_bytes() const { return disk_->held_bytes(); }
+  [[nodiscard]] unsigned disk_layers() const { return disk_->layer_count(); }
+
+  // What follows is for a paused machine.
+
+  // The machine into the work folder, its disk flushed: after that nothing is needed of this process.
+  asio::awaitable<Result<void>> save(Durability durability);
+  // The machine into the folder of a snapshot or template. Its memory is only there when the writer has
+  // finished; it may run on meanwhile. Nothing to wait for where there is no writer.
+  asio::awaitable<Result<std::optional<ForkedWriter>>> save_aside(std::filesystem::path folder,
+                                                                  Durability durability);
+  // What the disk is now, for export_disk().
+  Result<void> freeze_disk();
+
+  // Also while the machine runs: the frozen disk into a folder; and one layer out of many, which stops the
+  // machine only to take their place.
+  Result<void> export_disk(const std::filesystem::path& to) { return disk_->export_frozen(to); }
+  asio::awaitable<Result<void>> flatten_disk(asio::any_io_executor executor);
 
  private:
-  Assembly() = default;
+  explicit Assembly(Plan plan) : plan_(std::move(plan)) {}
+  [[nodiscard]] bool is_kvm() const;
+  [[nodiscard]] std::uint64_t memory_bytes() const;
+  [[nodiscard]] std::filesystem::path machine_folder() const;
+  [[nodiscard]] snapshot::Fingerprint fingerprint() const;
+  Result<void> open_disk();
+  Result<void> load_saved(machine::MachineSpec& spec);
+  Result<void> map_memory();
+  Result<void> fill_memory_file();
+  Result<void> forget_saved();
+  // Our view of the guest's memory, whose machine's it may be.
+  Result<std::span<const std::byte>> memory_view();
+  enum class Pages { kChanged, kAll };
+  Result<snapshot::RamPages> pages(Pages which);
+  Result<void> write_memory(const std::filesystem::path& folder, Pages which, Durability durability);
   Result<void> add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
                                UniqueFd agent, const Log& log);
   Result<void> add_tcg_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
                                UniqueFd agent, const Log& log);
 
+  Plan plan_;
   // In the order of making; the reverse is the order of taking down.
   std::unique_ptr<storage::LayeredDisk> disk_;
   std::unique_ptr<storage::NbdServer> disk_server_;  // for a machine that is not in this process
-  std::optional<GuestMemory> memory_;                // of a machine that is in this process
+  std::optional<GuestMemory> memory_;                // of a machine that is in this process,
+  UniqueFd memory_file_;                             // or in another one,
+  std::span<const std::byte> memory_file_view_;      // and our view of it
+  std::optional<snapshot::MemoryImage> restored_;    // until it is in place
+  std::future<Result<void>> filling_;
   std::unique_ptr<machine::ConsoleMonitor> console_;
   UniqueFd agent_link_;
   std::unique_ptr<machine::Machine> machine_;

@@ -43,6 +43,7 @@ std::string to_json(const LiveStatus& status) {
                    {"disk_used_bytes", status.disk_used_bytes},
                    {"layers", status.layers}};
   if (status.timeout_left_secs) document["timeout_left_secs"] = *status.timeout_left_secs;
+  if (status.idle_timeout_left_secs) document["idle_timeout_left_secs"] = *status.idle_timeout_left_secs;
   return document.dump();
 }
 
@@ -59,6 +60,9 @@ Result<LiveStatus> status_from_json(std::string_view text) {
   const auto left = document.find("timeout_left_secs");
   if (left != document.end() && left->is_number_unsigned())
     status.timeout_left_secs = left->get<std::uint64_t>();
+  const auto idle = document.find("idle_timeout_left_secs");
+  if (idle != document.end() && idle->is_number_unsigned())
+    status.idle_timeout_left_secs = idle->get<std::uint64_t>();
   return status;
 }
 

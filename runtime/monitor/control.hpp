@@ -20,6 +20,12 @@ inline constexpr const char* kStatusPath = "/v1/monitor/status";  // GET → Liv
 // POST; from the answer on the disk waits for the host's at every flush of the guest's, as a named sandbox's
 // must. What it flushed before is for the caller to sync (storage::LayeredDisk::sync_files).
 inline constexpr const char* kStartSyncingPath = "/v1/monitor/start-syncing";
+// POST; answered with a LaunchReport when it is done, or (soon) when it is begun. Then the monitor ends.
+inline constexpr const char* kSuspendPath = "/v1/monitor/suspend";
+inline constexpr const char* kSuspendSoonPath = "/v1/monitor/suspend-soon";
+// POST, followed by the key of a draft in the state folder's snapshots/: what the sandbox is now goes there.
+inline constexpr std::string_view kCheckpointDiskPath = "/v1/monitor/checkpoint/filesystem/";
+inline constexpr std::string_view kCheckpointMachinePath = "/v1/monitor/checkpoint/memory/";
 inline constexpr const char* kTerminatePath = "/v1/monitor/terminate";  // POST; answered before the end
 
 struct LiveStatus {
@@ -27,6 +33,7 @@ struct LiveStatus {
   std::uint64_t disk_used_bytes = 0;
   unsigned layers = 0;
   std::optional<std::uint64_t> timeout_left_secs;
+  std::optional<std::uint64_t> idle_timeout_left_secs;
 };
 std::string to_json(const LiveStatus& status);
 Result<LiveStatus> status_from_json(std::string_view text);
@@ -42,6 +49,7 @@ Result<void> adopt_control(int listener);
 // The first bytes between a monitor and the process that started it, over a socket pair: the monitor sends
 // one LaunchReport as a line of JSON, the other side answers with kLaunchAccepted. A creator that goes away
 // before it has answered gives the sandbox up.
+// The same JSON answers what can fail in a way that callers want to know.
 struct LaunchReport {
   std::optional<Error> error;  // absent: the sandbox is Running
 };

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "common/io.hpp"
 #include "runtime/monitor/control.hpp"
@@ -33,7 +34,26 @@ Result<void> send_record(int fd, const registry::SandboxRecord& record) {
   return write_all(fd, message + *text);
 }
 
+constexpr std::array kOrigins{std::pair{Origin::kBoot, std::string_view("boot")},
+                              std::pair{Origin::kResume, std::string_view("resume")},
+                              std::pair{Origin::kCopy, std::string_view("copy")},
+                              std::pair{Origin::kTemplate, std::string_view("template")}};
+
 }  // namespace
+
+std::string_view origin_word(Origin origin) {
+  for (const auto& [value, word] : kOrigins) {
+    if (value == origin) return word;
+  }
+  return "";
+}
+
+std::optional<Origin> origin_of(std::string_view word) {
+  for (const auto& [value, its] : kOrigins) {
+    if (its == word) return value;
+  }
+  return std::nullopt;
+}
 
 Result<registry::SandboxRecord> receive_record(int launch_fd, const std::string& id) {
   std::uint32_t length = 0;
@@ -52,8 +72,14 @@ Result<Launch> Launch::start(LaunchSpec spec) {
   auto link = stream_socket_pair();
   if (!link) return link.error();
   ChildSpec child;
-  child.argv = {"/proc/self/exe",       "--monitor", "--home",    spec.home, "--sandbox",
-                spec.record.sandbox_id, "--kernel",  spec.kernel, "--image", spec.image};
+  child.argv = {"/proc/self/exe", "--monitor",
+                "--home",         spec.home,
+                "--sandbox",      spec.record.sandbox_id,
+                "--kernel",       spec.kernel,
+                "--image",        spec.image,
+                "--cpu",          spec.cpu,
+                "--origin",       std::string(origin_word(spec.origin))};
+  if (!spec.template_key.empty()) child.argv.insert(child.argv.end(), {"--template", spec.template_key});
   if (spec.debug) child.argv.emplace_back("--debug");
   if (spec.lifetime == Lifetime::kCreators) child.argv.emplace_back("--with-creator");
   child.working_dir = "/";

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/child_process.hpp"
 #include "common/result.hpp"
@@ -17,11 +18,24 @@ enum class Lifetime {
   kCreators,  // it is terminated when the process that launched it goes away, however that happens
 };
 
+// What the guest is when the monitor starts it.
+enum class Origin {
+  kBoot,      // nothing yet: it boots, from the disk that the work folder has, or from a new one
+  kResume,    // saved in the work folder, and goes on as the same sandbox
+  kCopy,      // saved in the work folder, linked from another sandbox, of which it is a copy
+  kTemplate,  // saved in the work folder, linked from a template
+};
+[[nodiscard]] std::string_view origin_word(Origin origin);
+[[nodiscard]] std::optional<Origin> origin_of(std::string_view word);
+
 struct LaunchSpec {
   std::string home;                // absolute path of the state folder
   registry::SandboxRecord record;  // as its document, which exists, has it
   std::string kernel;              // absolute paths of what it is made from, which the creator has found
   std::string image;
+  std::string cpu;           // AcceleratorChoice::fingerprint
+  std::string template_key;  // a template to be made when it has booted; empty: none
+  Origin origin = Origin::kBoot;
   UniqueFd life_lock;  // held; passed on without a gap
   UniqueFd listener;   // of listen_control(): commands can connect before the monitor is there
   UniqueFd log;        // the monitor's stdout and stderr

@@ -34,6 +34,10 @@ constexpr auto kBootLimit = 180s;
 // How long at most a host's clock may have been set forward unnoticed.
 constexpr auto kClockCheck = 10s;
 constexpr std::size_t kEntropyBytes = 64;
+// How long an agent in an old session may take to answer, before it is asked once more.
+constexpr auto kOldSessionRetry = 100ms;
+// Between two attempts to suspend a sandbox whose time is over.
+constexpr auto kSuspendRetry = 60s;
 // How long a machine whose agent link broke may take to say why it ended.
 constexpr auto kExitGrace = 2s;
 constexpr const char* kDefaultHostname = "tl-sbx";
@@ -45,12 +49,34 @@ void refuse(http2::Stream& stream) {
   stream.finish();
 }
 
-std::string new_machine_id() {
-  std::array<std::byte, 16> bytes;
-  fill_random(bytes);
-  std::string id;
-  for (const std::byte b : bytes) id += fmt::format("{:02x}", std::to_integer<unsigned>(b));
-  return id;
+// 32 hexadecimal digits that are this sandbox's for as long as it is there: its ID, a number of 21 digits to
+// the base of 36, to the base of 16.
+std::string machine_id_of(const std::string& id) {
+  std::array<std::uint32_t, 4> number = {};  // the lowest first
+  for (const char c : id) {
+    std::uint64_t carry =
+        c >= 'a' ? static_cast<std::uint64_t>(c - 'a') + 10 : static_cast<std::uint64_t>(c - '0');
+    for (std::uint32_t& part : number) {
+      carry += std::uint64_t{part} * 36;
+      part = static_cast<std::uint32_t>(carry);
+      carry >>= 32;
+    }
+  }
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", number[3], number[2], number[1], number[0]);
+}
+
+std::optional<guest::Restored> restored_from(Origin origin) {
+  switch (origin) {
+    case Origin::kBoot:
+      break;
+    case Origin::kResume:
+      return guest::Restored::kResumed;
+    case Origin::kCopy:
+      return guest::Restored::kCopied;
+    case Origin::kTemplate:
+      return guest::Restored::kFresh;
+  }
+  return std::nullopt;
 }
 
 std::string describe(const machine::MachineExit& exit) {
@@ -80,6 +106,7 @@ Monitor::Monitor(asio::io_context& context, Options options, const Log& log)
       control_(context.get_executor(), std::move(options_.listener), log,
                [this](StreamPtr stream) { serve(std::move(stream)); }),
       creator_(context, options_.creator.release()),
+      is_new_(record_.status == registry::SandboxState::kPending),
       changed_(context.get_executor()) {}
 
 asio::awaitable<Result<void>> Monitor::run() {
@@ -94,9 +121,9 @@ asio::awaitable<Result<void>> Monitor::run() {
     log_.info("running");
     report_launch(std::nullopt);
     give_back_start_up_memory();
-    asio::co_spawn(context_, watch_timeout(), asio::detached);
+    asio::co_spawn(context_, watch_timeouts(), asio::detached);
     asio::co_spawn(context_, watch_agent(), asio::detached);
-    while (!end_) co_await changed_.wait();
+    while (!end_ || keeping_) co_await changed_.wait();
   } else {
     log_.info("start failed: {}", started.error().message);
     report_launch(started.error());
@@ -117,7 +144,9 @@ Result<void> Monitor::prepare() {
   plan.kernel = options_.kernel;
   plan.work_folder = work_folder;
   plan.work_fd = work->get();
-  auto assembly = Assembly::build(context_.get_executor(), plan, log_);
+  plan.cpu = options_.cpu;
+  if (options_.origin != Origin::kBoot) plan.begin = Assembly::Plan::Begin::kRestore;
+  auto assembly = Assembly::build(context_.get_executor(), std::move(plan), log_);
   if (!assembly) return assembly.error();
   assembly_ = *std::move(assembly);
   return {};
@@ -125,7 +154,7 @@ Result<void> Monitor::prepare() {
 
 asio::awaitable<Result<void>> Monitor::start_machine() {
   if (auto prepared = prepare(); !prepared) co_return prepared;
-  auto started = co_await assembly_->machine().start();
+  auto started = co_await assembly_->start();
   log_.debug("the machine is started");
   co_return started;
 }
@@ -149,21 +178,32 @@ asio::awaitable<Result<void>> Monitor::boot() {
   if (end_) co_return Error{ErrorCode::kFailure, *end_, ""};
   if (!*configured_) co_return *configured_;
 
-  auto running = registry_->update(record_.sandbox_id, [](registry::SandboxRecord& record) -> Result<void> {
-    record.status = registry::SandboxState::kRunning;
-    record.monitor_pid = ::getpid();
-    return {};
-  });
-  if (!running) co_return running.error();
-  record_ = *std::move(running);
+  if (!options_.template_key.empty()) co_await make_template();
+  if (auto running = become(registry::SandboxState::kRunning); !running) co_return running;
   ready_ = true;
   changed_.notify_all();
   co_return Result<void>();
 }
 
+Result<void> Monitor::become(registry::SandboxState state, std::string reason) {
+  auto updated = registry_->update(record_.sandbox_id, [&](registry::SandboxRecord& record) -> Result<void> {
+    record.status = state;
+    record.reason = std::move(reason);
+    record.monitor_pid = registry::needs_monitor(state) ? ::getpid() : 0;
+    return {};
+  });
+  if (!updated) return updated.error();
+  record_ = *std::move(updated);
+  return {};
+}
+
 asio::awaitable<void> Monitor::configure() {
   guest::AgentClient::ConnectLimits limits;
   limits.total = kBootLimit;
+  if (options_.origin != Origin::kBoot) {
+    limits.old_session = guest::AgentClient::ConnectLimits::OldSession::kOpen;
+    limits.retry = kOldSessionRetry;
+  }
   auto connected = co_await guest::AgentClient::connect(assembly_->take_agent_link(), limits);
   if (!connected) {
     configured_ = connected.error().within("wait for the guest");
@@ -176,7 +216,8 @@ asio::awaitable<void> Monitor::configure() {
     configuration.entropy.resize(kEntropyBytes);
     fill_random(configuration.entropy);
     configuration.disk_mib = record_.resources.disk_mb;
-    configuration.machine_id = new_machine_id();
+    configuration.machine_id = machine_id_of(record_.sandbox_id);
+    configuration.restored = restored_from(options_.origin);
     configured_ = co_await agent_->configure(std::move(configuration), kBootLimit);
   }
   log_.debug("the guest is configured");
@@ -195,16 +236,18 @@ void Monitor::finish() {
   // An acceptance that came in the same moment as the end counts.
   char byte = 0;
   if (!accepted_) accepted_ = ::recv(creator_.native_handle(), &byte, 1, MSG_DONTWAIT) == 1;
-  if (registry_) {
-    const auto gone = accepted_ ? forget_machine() : registry_->abandon(record_.sandbox_id);
-    if (!gone) log_.info("{}", gone.error().message);
-  }
+  if (const auto left = leave_record(); !left) log_.info("{}", left.error().message);
   asio::error_code ignored;
   creator_.close(ignored);
   context_.stop();
 }
 
-Result<void> Monitor::forget_machine() {
+// What the world is to know of it from now on.
+Result<void> Monitor::leave_record() {
+  if (!registry_ || suspended_) return {};
+  if (is_new_ && !accepted_) return registry_->abandon(record_.sandbox_id);
+  // A sandbox that could not be resumed is as it was.
+  if (!is_new_ && !ready_) return {};
   const auto terminated = registry_->terminate(record_.sandbox_id, *end_);
   if (!terminated) return terminated.error();
   return {};
@@ -228,7 +271,8 @@ asio::awaitable<void> Monitor::watch_creator() {
       if (options_.lifetime == Lifetime::kOwn) co_return;
       continue;
     }
-    end("its creator went away");
+    // Whoever resumes a sandbox did not make it.
+    if (is_new_) end("its creator went away");
     co_return;
   }
 }
@@ -262,16 +306,48 @@ std::optional<std::chrono::seconds> Monitor::until_timeout() const {
   return std::max(left, 0s);
 }
 
-asio::awaitable<void> Monitor::watch_timeout() {
-  for (auto left = until_timeout(); left; left = until_timeout()) {
-    if (*left == 0s) {
-      end(fmt::format("its timeout of {} s elapsed", record_.timeout_secs));
-      co_return;
+std::optional<std::chrono::seconds> Monitor::until_idle_timeout() const {
+  if (record_.idle_timeout_secs == 0) return std::nullopt;
+  const std::chrono::seconds all(record_.idle_timeout_secs);
+  if (busy_streams_ > 0) return all;
+  const auto left =
+      std::chrono::ceil<std::chrono::seconds>(idle_since_ + all - std::chrono::steady_clock::now());
+  return std::max(left, 0s);
+}
+
+asio::awaitable<void> Monitor::watch_timeouts() {
+  while (!end_) {
+    const auto left = until_timeout();
+    const auto idle_left = until_idle_timeout();
+    if (!left && !idle_left) co_return;
+    if (left == 0s) {
+      co_await time_out(fmt::format("its timeout of {} s elapsed", record_.timeout_secs));
+    } else if (idle_left == 0s) {
+      co_await time_out(fmt::format("it was idle for {} s", record_.idle_timeout_secs));
+    } else {
+      // The clock on the wall may be set; the timer's cannot.
+      std::chrono::steady_clock::duration wait = kClockCheck;
+      if (left) wait = std::min<std::chrono::steady_clock::duration>(wait, *left);
+      if (idle_left) wait = std::min<std::chrono::steady_clock::duration>(wait, *idle_left);
+      asio::steady_timer timer(context_, wait);
+      co_await timer.async_wait(asio::use_awaitable);
     }
-    // The clock on the wall may be set; the timer's cannot.
-    asio::steady_timer timer(context_, std::min<std::chrono::steady_clock::duration>(*left, kClockCheck));
-    co_await timer.async_wait(asio::use_awaitable);
   }
+}
+
+asio::awaitable<void> Monitor::time_out(std::string reason) {
+  // It may have got its name since it was started.
+  const auto record = registry_->read(record_.sandbox_id);
+  if (record && !record->name) {
+    end(std::move(reason));
+    co_return;
+  }
+  log_.info("suspending: {}", reason);
+  const Result<void> suspended = co_await suspend();
+  if (suspended) co_return;
+  log_.info("suspend: {}", suspended.error().message);
+  asio::steady_timer pause(context_, kSuspendRetry);
+  co_await pause.async_wait(asio::use_awaitable);
 }
 
 void Monitor::serve(StreamPtr stream) {
@@ -282,6 +358,17 @@ void Monitor::serve(StreamPtr stream) {
     stream->respond(kOk);
     stream->finish();
     end("terminated");
+  } else if (path == kSuspendPath || path == kSuspendSoonPath) {
+    const bool soon = path == kSuspendSoonPath;
+    asio::co_spawn(context_, answer_suspend(std::move(stream), soon), asio::detached);
+  } else if (path.starts_with(kCheckpointDiskPath)) {
+    std::string key = path.substr(kCheckpointDiskPath.size());
+    asio::co_spawn(context_, answer_checkpoint(std::move(stream), Kind::kDisk, std::move(key)),
+                   asio::detached);
+  } else if (path.starts_with(kCheckpointMachinePath)) {
+    std::string key = path.substr(kCheckpointMachinePath.size());
+    asio::co_spawn(context_, answer_checkpoint(std::move(stream), Kind::kMachine, std::move(key)),
+                   asio::detached);
   } else if (path == kStartSyncingPath) {
     asio::co_spawn(context_, start_syncing(std::move(stream)), asio::detached);
   } else {
@@ -290,11 +377,15 @@ void Monitor::serve(StreamPtr stream) {
 }
 
 asio::awaitable<void> Monitor::report_status(StreamPtr stream) {
+  while (keeping_) co_await changed_.wait();
+  if (suspended_ || !assembly_) co_return refuse(*stream);
   LiveStatus status;
   status.memory_used_bytes = assembly_->machine().memory_used_bytes();
   status.disk_used_bytes = assembly_->disk_used_bytes();
-  status.layers = 1;
+  status.layers = assembly_->disk_layers();
   if (const auto left = until_timeout()) status.timeout_left_secs = static_cast<std::uint64_t>(left->count());
+  if (const auto left = until_idle_timeout())
+    status.idle_timeout_left_secs = static_cast<std::uint64_t>(left->count());
   const std::string text = to_json(status);
   stream->respond(kOk);
   [[maybe_unused]] const auto sent =
@@ -316,7 +407,10 @@ asio::awaitable<void> Monitor::pass_to_agent(StreamPtr stream) {
   if (end_) co_return refuse(*stream);
   auto onward = agent_->open_stream(stream->path());
   if (!onward) co_return refuse(*stream);
+  ++busy_streams_;
   const bool whole = co_await relay(stream, *std::move(onward));
+  --busy_streams_;
+  idle_since_ = std::chrono::steady_clock::now();
   if (whole) co_return;
   // Most likely the machine has ended. The client then learns of it by the end of this process, when the
   // record says why; resetting the stream now would make it look too early.

@@ -37,6 +37,9 @@ class Monitor {
     std::string home;              // the state folder
     std::filesystem::path kernel;  // what the machine is made from
     std::filesystem::path image;
+    std::string cpu;  // as LaunchSpec has them
+    std::string template_key;
+    Origin origin = Origin::kBoot;
     Lifetime lifetime = Lifetime::kOwn;
     UniqueFd life_lock;  // inherited, held
     UniqueFd creator;    // our end of the creator's socket pair
@@ -60,18 +63,37 @@ class Monitor {
   Result<void> settle();
   asio::awaitable<Result<void>> boot();
   asio::awaitable<void> configure();
+  asio::awaitable<void> make_template();
+  asio::awaitable<Result<void>> save_template(const std::string& key);
+  Result<void> become(registry::SandboxState state, std::string reason = "");
   void report_launch(const std::optional<Error>& error);
   // The way down.
   void end(std::string reason);
   void finish();
-  Result<void> forget_machine();
+  Result<void> leave_record();
+
+  // What keeps the sandbox, one at a time (monitor_keeping.cpp).
+  enum class Kind { kDisk, kMachine };
+  Result<void> begin_keeping(registry::SandboxState state);
+  void end_keeping();
+  asio::awaitable<Result<void>> suspend();
+  asio::awaitable<Result<void>> save_and_stop();
+  asio::awaitable<Result<void>> checkpoint(Kind kind, std::string key);
+  asio::awaitable<Result<void>> checkpoint_disk(std::filesystem::path folder);
+  asio::awaitable<Result<void>> checkpoint_machine(std::filesystem::path folder, Durability durability);
+  asio::awaitable<void> flatten_disk();
+  asio::awaitable<void> answer_suspend(StreamPtr stream, bool soon);
+  asio::awaitable<void> answer_checkpoint(StreamPtr stream, Kind kind, std::string key);
+  void answer(http2::Stream& stream, const Result<void>& outcome);
 
   asio::awaitable<void> watch_creator();
   asio::awaitable<void> watch_signals();
   asio::awaitable<void> watch_machine();
   asio::awaitable<void> watch_agent();
-  asio::awaitable<void> watch_timeout();
+  asio::awaitable<void> watch_timeouts();
+  asio::awaitable<void> time_out(std::string reason);
   [[nodiscard]] std::optional<std::chrono::seconds> until_timeout() const;
+  [[nodiscard]] std::optional<std::chrono::seconds> until_idle_timeout() const;
 
   void serve(StreamPtr stream);
   asio::awaitable<void> pass_to_agent(StreamPtr stream);
@@ -90,10 +112,15 @@ class Monitor {
   ControlServer control_;
   asio::posix::stream_descriptor creator_;
   bool accepted_ = false;  // the creator has taken the sandbox over
+  const bool is_new_;      // its record was Pending: until it is accepted, its creator may take it back
   bool ready_ = false;
+  bool keeping_ = false;       // a suspend or checkpoint is under way
+  bool suspended_ = false;     // all of it is on disk, and the record says so
+  unsigned busy_streams_ = 0;  // commands that are being served
+  std::chrono::steady_clock::time_point idle_since_ = std::chrono::steady_clock::now();
   std::optional<Result<void>> configured_;
   std::optional<std::string> end_;  // the reason
-  AsyncEvent changed_;              // ready_, configured_, end_
+  AsyncEvent changed_;              // ready_, configured_, end_, keeping_
 };
 
 }  // namespace tl::monitor

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <map>
+#include <string>
 #include <string_view>
 
 #include <asio/co_spawn.hpp>
@@ -24,29 +26,35 @@ struct Arguments {
   std::string sandbox;
   std::string kernel;
   std::string image;
+  std::string cpu;
+  std::string template_key;
+  std::string origin;
   Lifetime lifetime = Lifetime::kOwn;
   Log::Level level = Log::Level::kInfo;
 };
 
+Error not_for_people() {
+  return Error{ErrorCode::kFailure, "--monitor is tl's own way to start a sandbox", "use tl sbx create"};
+}
+
 Result<Arguments> parse(int argc, char** argv) {
   Arguments arguments;
+  const std::map<std::string_view, std::string*> values{
+      {"--home", &arguments.home},     {"--sandbox", &arguments.sandbox},
+      {"--kernel", &arguments.kernel}, {"--image", &arguments.image},
+      {"--cpu", &arguments.cpu},       {"--template", &arguments.template_key},
+      {"--origin", &arguments.origin}};
   for (int i = 2; i < argc; ++i) {
     const std::string_view word = argv[i];
-    const bool has_value = i + 1 < argc;
-    if (word == "--home" && has_value) {
-      arguments.home = argv[++i];
-    } else if (word == "--sandbox" && has_value) {
-      arguments.sandbox = argv[++i];
-    } else if (word == "--kernel" && has_value) {
-      arguments.kernel = argv[++i];
-    } else if (word == "--image" && has_value) {
-      arguments.image = argv[++i];
+    const auto value = values.find(word);
+    if (value != values.end() && i + 1 < argc) {
+      *value->second = argv[++i];
     } else if (word == "--with-creator") {
       arguments.lifetime = Lifetime::kCreators;
     } else if (word == "--debug") {
       arguments.level = Log::Level::kDebug;
     } else {
-      return Error{ErrorCode::kFailure, "--monitor is tl's own way to start a sandbox", "use tl sbx create"};
+      return not_for_people();
     }
   }
   return arguments;
@@ -57,6 +65,11 @@ Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
   options.home = arguments.home;
   options.kernel = arguments.kernel;
   options.image = arguments.image;
+  options.cpu = arguments.cpu;
+  options.template_key = arguments.template_key;
+  const auto origin = origin_of(arguments.origin);
+  if (!origin) return not_for_people();
+  options.origin = *origin;
   options.lifetime = arguments.lifetime;
   options.life_lock.reset(kLifeLockFd);
   options.creator.reset(kLaunchFd);

@@ -45,7 +45,7 @@ std::vector<SandboxState> legal_next(SandboxState from, SandboxKind kind) {
     case kSnapshotting:
       return {kRunning, kTerminated};
     case kSuspending:
-      return {kSuspended, kTerminated};
+      return {kSuspended, kRunning, kTerminated};  // kRunning: it could not be suspended
     case kSuspended:
       return {kRunning, kTerminated};
     case kTerminated:

@@ -11,8 +11,12 @@
 #include "runtime/monitor/control.hpp"
 #include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/local_runtime.hpp"
+#include "runtime/sandbox/machine_files.hpp"
+#include "runtime/sandbox/template_key.hpp"
 #include "runtime/sandbox/verdict_cache.hpp"
+#include "runtime/snapshot/template_store.hpp"
 #include "runtime/storage/image_store.hpp"
+#include "runtime/storage/layered_disk.hpp"
 
 // LocalRuntime::create. Who holds what, in order: registry.create() makes a Pending document, reserves the
 // name and takes the life lock, all ours; the monitor inherits the lock without a gap; until we accept() the
@@ -21,6 +25,8 @@ namespace tl {
 namespace {
 
 using registry::SandboxRecord;
+
+constexpr double kDefaultCpus = 1.0;
 
 machine::AcceleratorRequest to_machine(AcceleratorChoice choice) {
   switch (choice) {
@@ -38,9 +44,12 @@ Result<void> check(const CreateRequest& request) {
   if (request.name) {
     if (auto valid = check_name(*request.name); !valid) return valid;
   }
-  if (auto valid = check_cpus(request.cpus); !valid) return valid;
+  if (request.cpus) {
+    if (auto valid = check_cpus(*request.cpus); !valid) return valid;
+  }
   if (request.memory_mb) {
-    if (auto valid = check_memory_mb(*request.memory_mb, request.cpus); !valid) return valid;
+    if (auto valid = check_memory_mb(*request.memory_mb, request.cpus.value_or(kDefaultCpus)); !valid)
+      return valid;
   }
   if (request.disk_mb) {
     if (auto valid = check_disk_mb(*request.disk_mb); !valid) return valid;
@@ -49,25 +58,28 @@ Result<void> check(const CreateRequest& request) {
     if (auto valid = check_text("entrypoint", word); !valid) return valid;
   }
   if (auto valid = check_timeout_secs("timeout", request.timeout_secs); !valid) return valid;
-  if (request.name && request.timeout_secs != 0) {
-    return Error{ErrorCode::kFailure,
-                 "a named sandbox's timeout suspends it, and this version cannot suspend yet",
-                 "leave the name out, and the timeout terminates the sandbox"};
-  }
-  if (request.idle_timeout_secs != 0) {
-    return Error{ErrorCode::kFailure, "this version has no idle timeout yet", "use --timeout"};
-  }
+  if (auto valid = check_timeout_secs("idle timeout", request.idle_timeout_secs); !valid) return valid;
   return {};
 }
 
-// As asked for, else as large as the image needs.
-Result<std::uint32_t> disk_for(const CreateRequest& request, const storage::Image& image) {
-  const auto needed = std::max(kMinDiskMb, static_cast<std::uint32_t>(image.manifest.disk_mib));
+// As asked for, else as large as what it is made from.
+Result<std::uint32_t> disk_for(const CreateRequest& request, std::uint32_t needed, const std::string& of) {
   const std::uint32_t disk_mb = request.disk_mb.value_or(needed);
   if (disk_mb >= needed) return disk_mb;
-  return Error{ErrorCode::kOutOfRange,
-               fmt::format("disk of {} MiB: the image {} needs {} MiB", disk_mb, image.name, needed),
+  return Error{ErrorCode::kOutOfRange, fmt::format("disk of {} MiB: {} needs {} MiB", disk_mb, of, needed),
                fmt::format("use --disk_mb {} or more", needed)};
+}
+
+SandboxRecord record_of(const CreateRequest& request) {
+  SandboxRecord record;
+  record.name = request.name;
+  record.resources.cpus = request.cpus.value_or(kDefaultCpus);
+  record.resources.memory_mb = request.memory_mb.value_or(default_memory_mb(record.resources.cpus));
+  record.timeout_secs = request.timeout_secs;
+  record.idle_timeout_secs = request.idle_timeout_secs;
+  record.entrypoint = request.entrypoint;
+  record.network.no_internet = true;
+  return record;
 }
 
 std::vector<std::string> warnings_for(const SandboxRecord& record) {
@@ -80,32 +92,120 @@ std::vector<std::string> warnings_for(const SandboxRecord& record) {
 
 Result<LocalRuntime::Draft> LocalRuntime::draft(const CreateRequest& request) {
   if (auto valid = check(request); !valid) return valid.error();
+  return request.snapshot ? draft_of_snapshot(request, *request.snapshot) : draft_of_image(request);
+}
+
+Result<LocalRuntime::Draft> LocalRuntime::draft_of_image(const CreateRequest& request) {
+  const std::string name = request.image.value_or(storage::kDefaultImageName);
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();
-  const auto image = store->find(request.image);
+  const auto image = store->find(name);
   if (!image) return image.error();
   auto kernel = find_kernel();
   if (!kernel) return kernel.error();
   const auto requested = to_machine(request.accelerator);
-  const auto accelerator =
-      machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
+  auto accelerator = machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
   if (!accelerator) return accelerator.error();
-
-  const auto disk_mb = disk_for(request, *image);
+  const auto disk_mb =
+      disk_for(request, std::max(kMinDiskMb, static_cast<std::uint32_t>(image->manifest.disk_mib)),
+               "the image " + name);
   if (!disk_mb) return disk_mb.error();
 
-  SandboxRecord record;
-  record.name = request.name;
-  record.image = request.image;
-  record.image_digest = image->manifest.digest;
-  record.resources.cpus = request.cpus;
-  record.resources.memory_mb = request.memory_mb.value_or(default_memory_mb(request.cpus));
+  Draft draft;
+  draft.record = record_of(request);
+  draft.record.image = name;
+  draft.record.image_digest = image->manifest.digest;
+  draft.record.resources.disk_mb = *disk_mb;
+  draft.record.accelerator = machine::accelerator_name(accelerator->accelerator);
+  draft.kernel = *std::move(kernel);
+  draft.image = image->root_file;
+  draft.cpu = std::move(accelerator->fingerprint);
+  if (request.template_use == TemplateUse::kWhenThere) look_for_template(draft);
+  return draft;
+}
+
+// Only named things are compared, so two kernels or programs of the same name and another date are two.
+void LocalRuntime::look_for_template(Draft& draft) {
+  draft.template_key = template_key(draft.record, draft.kernel, draft.cpu);
+  auto store = snapshot::TemplateStore::open(registry_.folder().path());
+  if (!store) return;
+  auto found = store->find(draft.template_key);
+  if (!found) return;
+  draft.origin = monitor::Origin::kTemplate;
+  draft.source = found->pin.path();
+  draft.pin.emplace(std::move(found->pin));
+}
+
+Result<LocalRuntime::Draft> LocalRuntime::draft_of_snapshot(const CreateRequest& request,
+                                                            const std::string& snapshot) {
+  if (request.image)
+    return Error{ErrorCode::kOutOfRange, "a snapshot has its own image: leave --image out", ""};
+  const auto store = snapshots();
+  if (!store) return store.error();
+  const auto manifest = store->find(snapshot);
+  if (!manifest) return manifest.error();
+  auto pin = store->pin(manifest->snapshot_id);
+  if (!pin) return pin.error();
+  const bool warm = manifest->type == snapshot::SnapshotManifest::Type::kMemory;
+  if (warm && (request.cpus || request.memory_mb || request.disk_mb)) {
+    return Error{
+        ErrorCode::kOutOfRange,
+        fmt::format("snapshot {} is of a running machine, whose CPUs, memory and disk are fixed", snapshot),
+        "leave --cpus, --memory and --disk_mb out, or use a filesystem snapshot"};
+  }
+  const auto disk_mb = disk_for(request, manifest->disk_mb, "the snapshot " + snapshot);
+  if (!disk_mb) return disk_mb.error();
+
+  SandboxRecord record = record_of(request);
+  record.image = manifest->image;
+  record.image_digest = manifest->image_digest;
+  record.snapshot_id = manifest->snapshot_id;
   record.resources.disk_mb = *disk_mb;
-  record.timeout_secs = request.timeout_secs;
-  record.entrypoint = request.entrypoint;
-  record.network.no_internet = true;
-  record.accelerator = machine::accelerator_name(accelerator->accelerator);
-  return Draft{std::move(record), *std::move(kernel), image->root_file};
+  // Without a machine of its own it runs on whatever is best.
+  if (warm || request.accelerator != AcceleratorChoice::kAuto) {
+    const bool other = request.accelerator != AcceleratorChoice::kAuto &&
+                       (request.accelerator == AcceleratorChoice::kKvm) != (manifest->accelerator == "kvm");
+    if (warm && other) {
+      return Error{
+          ErrorCode::kOutOfRange,
+          fmt::format("snapshot {} is of a {} machine and goes on as one", snapshot, manifest->accelerator),
+          "leave --accel out"};
+    }
+    record.accelerator = warm                                             ? manifest->accelerator
+                         : request.accelerator == AcceleratorChoice::kKvm ? "kvm"
+                                                                          : "tcg";
+  }
+  if (warm) {
+    record.resources.cpus = manifest->cpus;
+    record.resources.memory_mb = manifest->memory_mb;
+  }
+  auto draft = draft_again(record);
+  if (!draft) return draft;
+  draft->origin = warm ? monitor::Origin::kCopy : monitor::Origin::kBoot;
+  draft->source = pin->path();
+  draft->pin.emplace(*std::move(pin));
+  return draft;
+}
+
+Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& record) {
+  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  if (!store) return store.error();
+  const auto image = store->find_digest(record.image_digest);
+  if (!image) return image.error();
+  auto kernel = find_kernel();
+  if (!kernel) return kernel.error();
+  const auto requested = record.accelerator.empty()    ? machine::AcceleratorRequest::kAuto
+                         : record.accelerator == "kvm" ? machine::AcceleratorRequest::kKvm
+                                                       : machine::AcceleratorRequest::kTcg;
+  auto accelerator = machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
+  if (!accelerator) return accelerator.error();
+  Draft draft;
+  draft.record = record;
+  draft.record.accelerator = machine::accelerator_name(accelerator->accelerator);
+  draft.kernel = *std::move(kernel);
+  draft.image = image->root_file;
+  draft.cpu = std::move(accelerator->fingerprint);
+  return draft;
 }
 
 Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeLock life,
@@ -123,6 +223,9 @@ Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeL
   spec.record = draft.record;
   spec.kernel = draft.kernel.string();
   spec.image = draft.image.string();
+  spec.cpu = draft.cpu;
+  spec.origin = draft.origin;
+  if (draft.origin == monitor::Origin::kBoot) spec.template_key = draft.template_key;
   spec.life_lock = std::move(life).release();
   spec.listener = *std::move(listener);
   spec.log = *std::move(log);
@@ -142,18 +245,34 @@ Result<SandboxRecord> LocalRuntime::wait_running(const std::string& id, monitor:
 }
 
 Result<Created> LocalRuntime::create(const CreateRequest& request, const Progress& progress) {
-  const auto report = [&progress](std::string_view step) {
-    if (progress) progress(step);
-  };
   auto drafted = draft(request);
   if (!drafted) return drafted.error();
-  auto made = registry_.create(std::move(drafted->record));
-  if (!made) return made.error();
-  drafted->record = made->record;
-  const std::string id = made->record.sandbox_id;
+  const bool from_template = drafted->origin == monitor::Origin::kTemplate;
+  const std::string template_key = drafted->template_key;
+  auto created = create_from(*std::move(drafted), request, progress);
+  if (created || !from_template || created.error().code == ErrorCode::kConflict) return created;
+  // A template can always be made anew. Who was asked to stop is asked again by what is still in the pipe.
+  if (auto store = snapshot::TemplateStore::open(registry_.folder().path())) {
+    [[maybe_unused]] const auto removed = store->remove(template_key);
+  }
+  CreateRequest again = request;
+  again.template_use = TemplateUse::kNever;
+  drafted = draft(again);
+  if (!drafted) return drafted.error();
+  drafted->template_key = template_key;
+  return create_from(*std::move(drafted), again, progress);
+}
 
-  report("starting the machine");
-  auto started = launch(*drafted, std::move(made->life), request);
+Result<Created> LocalRuntime::create_from(Draft draft, const CreateRequest& request,
+                                          const Progress& progress) {
+  auto made = registry_.create(std::move(draft.record));
+  if (!made) return made.error();
+  draft.record = made->record;
+  const std::string id = made->record.sandbox_id;
+  if (progress) progress("starting the machine");
+  const auto furnished = furnish(draft);
+  draft.pin.reset();
+  auto started = furnished ? launch(draft, std::move(made->life), request) : furnished.error();
   if (!started) {
     [[maybe_unused]] const auto gone = registry_.abandon(id);
     return started.error();
@@ -168,6 +287,23 @@ Result<Created> LocalRuntime::create(const CreateRequest& request, const Progres
   Created created{{*std::move(record), std::nullopt}, {}};
   created.warnings = warnings_for(created.sandbox.record);
   return created;
+}
+
+// By links: what a sandbox shares with its source is the host's to count.
+Result<void> LocalRuntime::furnish(const Draft& draft) {
+  if (draft.source.empty()) return {};
+  const auto work = registry_.work_path(draft.record.sandbox_id);
+  const Durability durability = draft.record.name ? Durability::kSynced : Durability::kLazy;
+  const storage::DiskSpec disk{{draft.image, draft.record.image_digest},
+                               storage::kDiskDeviceBytes,
+                               std::uint64_t{draft.record.resources.disk_mb} << 20,
+                               durability};
+  const auto made = storage::LayeredDisk::create_from(work / registry::layout::kDisk,
+                                                      draft.source / registry::layout::kDisk, disk);
+  if (!made) return made.error();
+  if (draft.origin == monitor::Origin::kBoot) return {};
+  return link_machine(draft.source / registry::layout::kMachine, work / registry::layout::kMachine,
+                      std::uint64_t{draft.record.resources.memory_mb} << 20, durability);
 }
 
 }  // namespace tl

@@ -12,6 +12,7 @@
 #include "runtime/sandbox/exec_request.hpp"
 #include "runtime/sandbox/host_report.hpp"
 #include "runtime/sandbox/limits.hpp"
+#include "runtime/sandbox/liveness.hpp"
 #include "runtime/sandbox/stuck_monitor.hpp"
 #include "runtime/storage/image_store.hpp"
 #include "runtime/storage/layered_disk.hpp"
@@ -28,18 +29,6 @@ constexpr auto kAnswerLimit = 10s;
 constexpr auto kStartLimit = 180s;
 // Ending a machine means giving back its memory and its disk.
 constexpr auto kEndLimit = 20s;
-
-Error not_live(const SandboxRecord& record) {
-  const std::string why = record.reason.empty() ? "" : fmt::format(" ({})", record.reason);
-  return Error{ErrorCode::kConflict,
-               fmt::format("sandbox {} is {}{}", record.name.value_or(record.sandbox_id),
-                           registry::state_name(record.status), why),
-               record.status == SandboxState::kTerminated ? "create another one with tl sbx create" : ""};
-}
-
-bool is_live(const SandboxRecord& record) {
-  return registry::needs_monitor(record.status);
-}
 
 registry::ListFilter to_registry(ListFilter filter) {
   switch (filter) {
@@ -93,6 +82,8 @@ Result<SandboxInfo> LocalRuntime::describe(const std::string& sandbox) {
   info.live = LiveInfo{status->memory_used_bytes, status->disk_used_bytes, status->layers, std::nullopt,
                        std::nullopt};
   if (status->timeout_left_secs) info.live->until_timeout = std::chrono::seconds(*status->timeout_left_secs);
+  if (status->idle_timeout_left_secs)
+    info.live->until_idle_timeout = std::chrono::seconds(*status->idle_timeout_left_secs);
   return info;
 }
 
@@ -132,8 +123,15 @@ Error LocalRuntime::explain_loss(const std::string& id, const Error& loss) {
 }
 
 Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOptions& options) {
-  const auto record = registry_.find(sandbox);
+  auto record = registry_.find(sandbox);
   if (!record) return record.error();
+  const bool is_aside =
+      record->status == SandboxState::kSuspended || record->status == SandboxState::kSuspending;
+  if (is_aside) {
+    auto resumed = resume(record->sandbox_id, CreateWait::kReady, options.signals, options.progress);
+    if (!resumed) return resumed.error();
+    record = std::move(resumed->sandbox.record);
+  }
   if (!is_live(*record)) return not_live(*record);
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();

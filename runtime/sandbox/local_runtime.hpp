@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "runtime/monitor/launch.hpp"
 #include "runtime/registry/registry.hpp"
+#include "runtime/sandbox/control_client.hpp"
 #include "runtime/sandbox/runtime.hpp"
+#include "runtime/snapshot/snapshot_store.hpp"
 
 namespace tl {
 
@@ -22,25 +27,59 @@ class LocalRuntime final : public Runtime {
   Result<SandboxList> list(ListFilter filter) override;
   Result<SandboxInfo> describe(const std::string& sandbox) override;
   Result<SandboxInfo> rename(const std::string& sandbox, const std::string& new_name) override;
+  Result<SandboxInfo> suspend(const std::string& sandbox, CreateWait wait) override;
+  Result<Resumed> resume(const std::string& sandbox, CreateWait wait, int signals,
+                         const Progress& progress) override;
+  Result<snapshot::SnapshotManifest> checkpoint(const std::string& sandbox,
+                                                const CheckpointRequest& request) override;
+  Result<SnapshotList> checkpoints() override;
+  Result<snapshot::SnapshotManifest> remove_checkpoint(const std::string& snapshot) override;
+  Result<std::vector<Created>> copy(const std::string& sandbox, const CopyRequest& request,
+                                    const Progress& progress) override;
+  Result<Pruned> prune() override;
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
   Result<HostReport> doctor() override;
 
  private:
-  // A sandbox to be made, and the files that it is made from.
+  // A sandbox to be started, and what it is made from.
   struct Draft {
     registry::SandboxRecord record;
     std::filesystem::path kernel;
     std::filesystem::path image;
+    std::string cpu;  // monitor::LaunchSpec has the rest
+    std::string template_key;
+    monitor::Origin origin = monitor::Origin::kBoot;
+    std::filesystem::path source;  // a folder with a frozen disk, and a machine unless it boots; empty: none
+    std::optional<snapshot::ArtefactPin> pin;  // keeps the source there
   };
   Result<Draft> draft(const CreateRequest& request);
+  Result<Draft> draft_of_image(const CreateRequest& request);
+  Result<Draft> draft_of_snapshot(const CreateRequest& request, const std::string& snapshot);
+  // What a sandbox of that record needs of the host, found again.
+  Result<Draft> draft_again(const registry::SandboxRecord& record);
+  // Boots from nothing, or goes on from a template, where there is one.
+  void look_for_template(Draft& draft);
+  Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
+  Result<void> furnish(const Draft& draft);
   Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const CreateRequest& request);
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);
+  Result<Resumed> start_again(const registry::SandboxRecord& record, registry::LifeLock life,
+                              const CreateRequest& how, const Progress& progress);
+  // What the sandbox is now into the folder of a draft, by its monitor or, when it is suspended, by us.
+  Result<void> keep(const registry::SandboxRecord& record, CheckpointType type,
+                    const snapshot::ArtefactDraft& draft, std::chrono::milliseconds limit);
+  Result<void> keep_suspended(const registry::SandboxRecord& record, CheckpointType type,
+                              const std::filesystem::path& folder);
+  // A request that the monitor answers with a report.
+  Result<void> tell_monitor(const std::string& id, const std::string& path, AfterAnswer after,
+                            std::chrono::milliseconds limit);
+  Result<snapshot::SnapshotStore> snapshots();
   // Returns when no monitor of the sandbox is left.
   Result<void> end_monitor(const std::string& id);
   // Why a sandbox that was there a moment ago no longer answers.

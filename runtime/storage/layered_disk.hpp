@@ -22,6 +22,9 @@
 
 namespace tl::storage {
 
+// A guest's device is as large as a disk may ever become; its file system is as large as was asked for.
+inline constexpr std::uint64_t kDiskDeviceBytes = std::uint64_t{102400} << 20;
+
 struct DiskSpec {
   DiskBase base;
   std::uint64_t device_bytes = 0;  // a multiple of 4096, at most kMaxDeviceBytes
@@ -95,7 +98,7 @@ class LayeredDisk final : public BlockDevice {
   // Makes a frozen disk of the folder, which is made unless it is there and empty: what this disk was when
   // freeze() was last called. It is durable, that of a kLazy disk as well, but for its entry in the folder
   // above. kConflict when the folder has something in it, or the disk was never frozen. What an error leaves
-  // behind is no disk.
+  // behind is no disk. May go on beside reads and writes of another thread.
   Result<void> export_frozen(const std::filesystem::path& to);
   Result<void> export_frozen(DiskFolder& to);
 
@@ -114,6 +117,8 @@ class LayeredDisk final : public BlockDevice {
   // A kLazy disk is kSynced from now on. What was flushed before is durable after sync_files(). Any thread.
   void start_syncing() { syncs_->turn_on(); }
 
+  // The writable one included. The thread that freezes.
+  [[nodiscard]] unsigned layer_count() const { return static_cast<unsigned>(layers_.size()); }
   // What counts against the quota. Any thread.
   [[nodiscard]] std::uint64_t held_bytes() const { return held_clusters_.load() * kClusterBytes; }
 

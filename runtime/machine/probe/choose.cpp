@@ -24,15 +24,17 @@ Result<AcceleratorChoice> choose_accelerator(AcceleratorRequest requested, const
   switch (requested) {
     case AcceleratorRequest::kKvm:
       if (!kvm) return lacks("kvm cannot be used: " + why_not_kvm, verdicts.kvm).with_hint("--accel auto");
-      return AcceleratorChoice{Accelerator::kKvm, verdicts.kvm.reason};
+      return AcceleratorChoice{Accelerator::kKvm, verdicts.kvm.fingerprint, verdicts.kvm.reason};
     case AcceleratorRequest::kTcg:
       if (!verdicts.tcg.usable) return lacks("tcg cannot be used: " + verdicts.tcg.reason, verdicts.tcg);
-      return AcceleratorChoice{Accelerator::kTcg, verdicts.tcg.reason};
+      return AcceleratorChoice{Accelerator::kTcg, verdicts.tcg.fingerprint, verdicts.tcg.reason};
     case AcceleratorRequest::kAuto:
       break;
   }
-  if (kvm) return AcceleratorChoice{Accelerator::kKvm, verdicts.kvm.reason};
-  if (verdicts.tcg.usable) return AcceleratorChoice{Accelerator::kTcg, "kvm cannot be used: " + why_not_kvm};
+  if (kvm) return AcceleratorChoice{Accelerator::kKvm, verdicts.kvm.fingerprint, verdicts.kvm.reason};
+  if (verdicts.tcg.usable)
+    return AcceleratorChoice{Accelerator::kTcg, verdicts.tcg.fingerprint,
+                             "kvm cannot be used: " + why_not_kvm};
   return lacks("no accelerator can be used: kvm: " + why_not_kvm + "; tcg: " + verdicts.tcg.reason,
                verdicts.tcg);
 }

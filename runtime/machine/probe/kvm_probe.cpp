@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "common/io.hpp"
+#include "runtime/machine/kvm/cpu_fingerprint.hpp"
 #include "runtime/machine/kvm/kvm_ioctl.hpp"
 #include "runtime/machine/probe/probe_vm.hpp"
 
@@ -173,7 +174,8 @@ Verdict judge(const ProbeRun& run) {
                           run.loop_ns == 0 ? "below " : "", shown / 1'000'000, shown / 100'000 % 10),
               cure);
   }
-  return Verdict{true, fmt::format("/dev/kvm runs {} million instructions a second", speed / 1'000'000), ""};
+  return Verdict{true, fmt::format("/dev/kvm runs {} million instructions a second", speed / 1'000'000), "",
+                 ""};
 }
 
 Verdict probe_kvm(const std::string& device) {
@@ -201,7 +203,15 @@ Verdict probe_kvm(const std::string& device) {
     }
   }
   const auto run = run_guest(kvm.get());
-  return run ? judge(*run) : no(run.error().message);
+  if (!run) return no(run.error().message);
+  Verdict verdict = judge(*run);
+  kvm::CpuidTable supported = {};
+  supported.head.entries = kvm::CpuidTable::kEntries;
+  const auto got = kvm::kvm_ioctl(kvm.get(), kvm::kGetSupportedCpuid, "KVM_GET_SUPPORTED_CPUID",
+                                  reinterpret_cast<unsigned long>(&supported));
+  if (!got) return no(got.error().message);
+  verdict.fingerprint = kvm::cpu_fingerprint(supported);
+  return verdict;
 }
 
 }  // namespace tl::machine

@@ -14,7 +14,8 @@ struct Verdict {
   bool usable = false;
   std::string reason;  // one sentence: what was found ("/dev/kvm: Permission denied", "QEMU 7.2.22")
   std::string cure;    // what to do when it is not usable and that is known
-  // Of what a saved machine needs to find again to go on, where that is the program: qemu_fingerprint().
+  // Of what a saved machine needs to find again to go on: the program (qemu_fingerprint()) or the processor
+  // (kvm::cpu_fingerprint()).
   std::string fingerprint;
 
   friend bool operator==(const Verdict&, const Verdict&) = default;
@@ -50,6 +51,7 @@ enum class AcceleratorRequest { kAuto, kKvm, kTcg };
 
 struct AcceleratorChoice {
   Accelerator accelerator;
+  std::string fingerprint;  // Verdict::fingerprint
   std::string reason;  // one sentence: why this one
 };
 

@@ -268,6 +268,8 @@ State Console::save() const {
 
 void Console::restore(const State& state) {
   announcements_.restore(state.untold);
+  // Whatever the driver last heard of it, the host's side is open: a new socket.
+  if (state.guest_open) announcements_.add(Message::kOpen);
   guest_open_ = state.guest_open;
   chain_sent_ = state.chain_sent;
 }

@@ -33,7 +33,7 @@ TEST_CASE("exactly the documented transitions are legal") {
   const std::set<Pair> ephemeral{{kPending, kRunning},      {kPending, kTerminated},
                                  {kRunning, kSnapshotting}, {kRunning, kTerminated},
                                  {kSnapshotting, kRunning}, {kSnapshotting, kTerminated},
-                                 {kSuspending, kSuspended}, {kSuspending, kTerminated},
+                                 {kSuspending, kSuspended}, {kSuspending, kRunning}, {kSuspending, kTerminated},
                                  {kSuspended, kRunning},    {kSuspended, kTerminated}};
   std::set<Pair> named = ephemeral;
   named.insert({kRunning, kSuspending});

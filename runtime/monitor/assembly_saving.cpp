@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a machine goes to disk and comes back, whichever kind it is: its memory as a MemoryImage, the rest as a
+// MachineState, in one folder. The order keeps memory and disk together: a state is written last, when memory
+// and disk are there, and removed before the guest runs on, because from then on it is no longer true.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cmath>
+#include <thread>
+
+#include <asio/post.hpp>
+
+#include "common/async_event.hpp"
+#include "common/io.hpp"
+#include "runtime/monitor/assembly.hpp"
+#include "runtime/registry/paths.hpp"
+
+namespace tl::monitor {
+namespace {
+
+using snapshot::MachineState;
+using snapshot::MemoryImage;
+
+constexpr unsigned kFillThreads = 2;
+
+Result<UniqueFd> open_folder(const std::filesystem::path& path) {
+  return open_at(AT_FDCWD, path.string(), O_RDONLY | O_DIRECTORY);
+}
+
+Result<UniqueFd> make_folder(const std::filesystem::path& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("make " + path.string());
+  return open_folder(path);
+}
+
+snapshot::PageRun pages_of(std::span<const std::byte> part, std::span<const std::byte> ram) {
+  const auto offset = static_cast<std::uint64_t>(part.data() - ram.data());
+  return {offset / snapshot::kPageBytes, part.size() / snapshot::kPageBytes};
+}
+
+}  // namespace
+
+std::filesystem::path Assembly::machine_folder() const {
+  return plan_.work_folder / registry::layout::kMachine;
+}
+
+// A machine that was saved has its kernel in its memory: which one, is no condition.
+snapshot::Fingerprint Assembly::fingerprint() const {
+  snapshot::Fingerprint here;
+  here.accelerator = plan_.record.accelerator;
+  here.build = TL_VERSION;
+  here.cpu = plan_.cpu;
+  here.memory_bytes = memory_bytes();
+  here.vcpus = static_cast<std::uint32_t>(std::ceil(plan_.record.resources.cpus));
+  return here;
+}
+
+Result<void> Assembly::load_saved(machine::MachineSpec& spec) {
+  auto folder = open_folder(machine_folder());
+  if (!folder) return folder.error();
+  auto state = MachineState::load(folder->get(), fingerprint());
+  if (!state) return state.error();
+  auto image = MemoryImage::open(*std::move(folder), machine_folder(), memory_bytes());
+  if (!image) return image.error();
+  spec.saved_state = *std::move(state);
+  restored_.emplace(*std::move(image));
+  return {};
+}
+
+Result<void> Assembly::map_memory() {
+  const auto mapped = restored_->map_private(memory_->ram().data());
+  restored_.reset();
+  if (!mapped) return mapped.error().within("map the saved memory");
+  return {};
+}
+
+Result<void> Assembly::fill_memory_file() {
+  const auto read = restored_->read_into(memory_file_.get(), kFillThreads);
+  restored_.reset();
+  if (!read) return read.error().within("read the saved memory");
+  return {};
+}
+
+Result<void> Assembly::forget_saved() {
+  const auto folder = open_folder(machine_folder());
+  if (!folder) return folder.error();
+  return MachineState::remove(folder->get(), plan_.record.name ? Durability::kSynced : Durability::kLazy);
+}
+
+asio::awaitable<Result<void>> Assembly::start() {
+  // A machine that is another process has yet to load what was saved (TcgWiring::memory_ready).
+  if (plan_.begin == Plan::Begin::kRestore && is_kvm()) {
+    if (auto forgotten = forget_saved(); !forgotten) co_return forgotten;
+  }
+  auto started = co_await machine_->start();
+  co_return started;
+}
+
+Result<std::span<const std::byte>> Assembly::memory_view() {
+  if (memory_) return std::span<const std::byte>(memory_->ram());
+  if (memory_file_view_.empty()) {
+    const void* const mapped = ::mmap(nullptr, memory_bytes(), PROT_READ, MAP_SHARED, memory_file_.get(), 0);
+    if (mapped == MAP_FAILED) return errno_error("map the guest's memory");
+    memory_file_view_ = {static_cast<const std::byte*>(mapped), memory_bytes()};
+  }
+  return memory_file_view_;
+}
+
+Result<snapshot::RamPages> Assembly::pages(Pages which) {
+  if (!memory_) return snapshot::allocated_pages(memory_file_.get(), memory_bytes());
+  const std::span<const std::byte> ram = memory_->ram();
+  auto found = snapshot::dirty_pages(ram);
+  if (!found) return found.error();
+  // What the guest was started with is in no image yet, also where it has never been touched.
+  for (const auto part : memory_->file_pages()) {
+    found->written.add(pages_of(part, ram));
+    found->zero.remove(pages_of(part, ram));
+  }
+  if (which == Pages::kAll) {
+    found->written.add({0, found->written.size()});
+    found->written -= found->zero;
+  }
+  return found;
+}
+
+Result<void> Assembly::write_memory(const std::filesystem::path& folder, Pages which, Durability durability) {
+  auto fd = make_folder(folder);
+  if (!fd) return fd.error();
+  Result<MemoryImage> image = Error{ErrorCode::kNotFound, "", ""};
+  if (which == Pages::kChanged) {
+    auto own = duplicate(*fd);
+    if (!own) return own.error();
+    image = MemoryImage::open(*std::move(own), folder, memory_bytes());
+  }
+  if (!image) {
+    // The first time, or the last save failed: then what is not changed is not on disk either.
+    which = Pages::kAll;
+    image = MemoryImage::create(*std::move(fd), folder, memory_bytes());
+    if (!image) return image.error();
+  }
+  const auto view = memory_view();
+  if (!view) return view.error();
+  const auto found = pages(which);
+  if (!found) return found.error();
+  const auto saved = image->save(*view, *found, durability);
+  if (!saved) return saved.error().within("save the memory");
+  return {};
+}
+
+asio::awaitable<Result<void>> Assembly::save(Durability durability) {
+  const auto state = co_await machine_->save();
+  if (!state) co_return state.error();
+  if (auto flushed = disk_->flush(); !flushed) co_return flushed.error().within("flush the disk");
+  if (auto written = write_memory(machine_folder(), Pages::kChanged, durability); !written) co_return written;
+  const auto folder = open_folder(machine_folder());
+  if (!folder) co_return folder.error();
+  co_return MachineState::save(folder->get(), fingerprint(), *state, durability);
+}
+
+asio::awaitable<Result<std::optional<ForkedWriter>>> Assembly::save_aside(std::filesystem::path folder,
+                                                                          Durability durability) {
+  const auto state = co_await machine_->save();
+  if (!state) co_return state.error();
+  const auto fd = make_folder(folder);
+  if (!fd) co_return fd.error();
+  if (auto saved = MachineState::save(fd->get(), fingerprint(), *state, durability); !saved)
+    co_return saved.error();
+  const auto write = [this, folder, durability] { return write_memory(folder, Pages::kAll, durability); };
+  if (!memory_) {
+    // The memory is shared with the machine's process: a fork of ours would not keep it as it is.
+    if (auto written = write(); !written) co_return written.error();
+    co_return std::optional<ForkedWriter>();
+  }
+  auto writer = ForkedWriter::start(write);
+  if (!writer) co_return writer.error();
+  co_return std::optional<ForkedWriter>(*std::move(writer));
+}
+
+Result<void> Assembly::freeze_disk() {
+  const auto frozen = disk_->freeze();
+  if (!frozen) return frozen.error();
+  return {};
+}
+
+// Merging copies, so it happens in a thread of its own; only what has to be done with the disk is done here.
+asio::awaitable<Result<void>> Assembly::flatten_disk(asio::any_io_executor executor) {
+  if (!disk_->wants_flattening()) co_return Result<void>();
+  auto planned = disk_->plan_flattening();
+  if (!planned) co_return planned.error();
+  AsyncEvent changed(executor);
+  std::optional<Result<void>> merged;
+  std::thread thread([&, flattening = planned->get()] {
+    const Result<void> outcome = flattening->merge();
+    asio::post(executor, [&merged, &changed, outcome] {
+      merged = outcome;
+      changed.notify_all();
+    });
+  });
+  while (!merged) co_await changed.wait();
+  thread.join();
+  Result<void> paused = co_await machine_->pause();
+  if (!paused) co_return paused;
+  const Result<void> installed = disk_->install(*std::move(planned));
+  auto resumed = co_await machine_->resume();
+  if (!installed) co_return installed;
+  co_return resumed;
+}
+
+}  // namespace tl::monitor

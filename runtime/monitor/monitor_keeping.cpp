@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a monitor keeps its sandbox: suspend, checkpoint, and the template of a machine that has just booted.
+// One at a time; the record says which. Whatever fails, the guest goes on as it was.
+//
+// What is saved with the machine is a guest in which no user process runs (AgentClient::quiesce): after a
+// restore the agent makes it the sandbox that it is to be, and only then lets them run.
+#include <chrono>
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <fmt/format.h>
+
+#include "runtime/monitor/control.hpp"
+#include "runtime/monitor/monitor.hpp"
+#include "runtime/registry/paths.hpp"
+#include "runtime/snapshot/artefact_store.hpp"
+#include "runtime/snapshot/template_store.hpp"
+
+namespace tl::monitor {
+namespace {
+
+using namespace std::chrono_literals;
+using registry::SandboxState;
+
+// For a guest that is busy, on a host that is.
+constexpr auto kQuiesceLimit = 30s;
+constexpr auto kFreezeLease = 30s;
+constexpr auto kFreezeLimit = 60s;
+// What templates may take of the host's disk.
+constexpr std::uint64_t kTemplateBytes = std::uint64_t{4} << 30;
+constexpr int kOk = 200;
+
+using Clock = std::chrono::steady_clock;
+
+long long milliseconds_since(Clock::time_point began) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count();
+}
+
+}  // namespace
+
+Result<void> Monitor::begin_keeping(SandboxState state) {
+  if (end_ || !ready_) return Error{ErrorCode::kConflict, "the sandbox does not run", ""};
+  if (keeping_) {
+    return Error{ErrorCode::kConflict,
+                 fmt::format("the sandbox is {} at the moment", registry::state_name(record_.status)),
+                 "try again when that is done"};
+  }
+  if (auto begun = become(state); !begun) return begun;
+  keeping_ = true;
+  return {};
+}
+
+void Monitor::end_keeping() {
+  keeping_ = false;
+  changed_.notify_all();
+}
+
+asio::awaitable<Result<void>> Monitor::suspend() {
+  if (auto begun = begin_keeping(SandboxState::kSuspending); !begun) co_return begun;
+  auto saved = co_await save_and_stop();
+  if (saved) {
+    suspended_ = true;
+    end("suspended");
+  } else if (!end_) {
+    if (auto back = become(SandboxState::kRunning); !back) log_.info("{}", back.error().message);
+  }
+  end_keeping();
+  co_return saved;
+}
+
+asio::awaitable<Result<void>> Monitor::save_and_stop() {
+  if (auto quiet = co_await agent_->quiesce(kQuiesceLimit); !quiet)
+    co_return quiet.error().within("stop the sandbox's processes");
+  auto saved = co_await assembly_->machine().pause();
+  if (saved) {
+    saved = co_await assembly_->save(Durability::kSynced);
+    if (saved) saved = become(SandboxState::kSuspended);
+    if (saved) co_return saved;
+    if (auto resumed = co_await assembly_->machine().resume(); !resumed)
+      log_.info("{}", resumed.error().message);
+  }
+  if (auto released = co_await agent_->release(kQuiesceLimit); !released)
+    log_.info("{}", released.error().message);
+  co_return saved;
+}
+
+asio::awaitable<Result<void>> Monitor::checkpoint(Kind kind, std::string key) {
+  if (!snapshot::ArtefactStore::is_key(key))
+    co_return Error{ErrorCode::kOutOfRange, "a malformed key of a snapshot", ""};
+  const std::filesystem::path folder = std::filesystem::path(options_.home) / "snapshots" / key;
+  if (auto begun = begin_keeping(SandboxState::kSnapshotting); !begun) co_return begun;
+  Result<void> kept = kind == Kind::kMachine ? co_await checkpoint_machine(folder, Durability::kSynced)
+                                             : co_await checkpoint_disk(folder);
+  if (kept && !end_) co_await flatten_disk();
+  if (!end_) {
+    if (auto back = become(SandboxState::kRunning); !back) log_.info("{}", back.error().message);
+  }
+  end_keeping();
+  co_return kept;
+}
+
+// The file system is frozen so that what is on the disk is whole, and the machine stands still for as long as
+// the disk takes to begin a new layer.
+asio::awaitable<Result<void>> Monitor::checkpoint_disk(std::filesystem::path folder) {
+  if (auto frozen = co_await agent_->freeze(kFreezeLease, kFreezeLimit); !frozen)
+    co_return frozen.error().within("freeze the sandbox's file system");
+  const auto began = Clock::now();
+  Result<void> kept = co_await assembly_->machine().pause();
+  if (kept) {
+    kept = assembly_->freeze_disk();
+    if (auto resumed = co_await assembly_->machine().resume(); !resumed && kept) kept = resumed;
+  }
+  const auto stood = milliseconds_since(began);
+  if (auto thawed = co_await agent_->thaw(kFreezeLimit); !thawed) log_.info("{}", thawed.error().message);
+  if (!kept) co_return kept;
+  log_.info("checkpoint of the disk: the guest stood still for {} ms", stood);
+  co_return assembly_->export_disk(folder / registry::layout::kDisk);
+}
+
+asio::awaitable<Result<void>> Monitor::checkpoint_machine(std::filesystem::path folder,
+                                                          Durability durability) {
+  const auto began = Clock::now();
+  if (auto quiet = co_await agent_->quiesce(kQuiesceLimit); !quiet)
+    co_return quiet.error().within("stop the sandbox's processes");
+  std::optional<ForkedWriter> writer;
+  Result<void> kept = co_await assembly_->machine().pause();
+  if (kept) {
+    auto saved = co_await assembly_->save_aside(folder / registry::layout::kMachine, durability);
+    if (saved) {
+      if (*saved) writer.emplace(**std::move(saved));
+      kept = assembly_->freeze_disk();
+    } else {
+      kept = saved.error();
+    }
+    if (auto resumed = co_await assembly_->machine().resume(); !resumed && kept) kept = resumed;
+  }
+  if (auto released = co_await agent_->release(kQuiesceLimit); !released && kept) kept = released;
+  log_.info("checkpoint of the machine: the guest stood still for {} ms", milliseconds_since(began));
+  if (writer) {
+    const Result<void> written = co_await writer->finish(context_.get_executor());
+    if (kept) kept = written;
+  }
+  if (!kept) co_return kept;
+  co_return assembly_->export_disk(folder / registry::layout::kDisk);
+}
+
+asio::awaitable<void> Monitor::flatten_disk() {
+  if (auto flattened = co_await assembly_->flatten_disk(context_.get_executor()); !flattened)
+    log_.info("flatten the disk: {}", flattened.error().message);
+}
+
+asio::awaitable<void> Monitor::make_template() {
+  const auto made = co_await save_template(options_.template_key);
+  if (!made) log_.info("no template: {}", made.error().message);
+}
+
+asio::awaitable<Result<void>> Monitor::save_template(const std::string& key) {
+  auto store = snapshot::TemplateStore::open(options_.home);
+  if (!store) co_return store.error();
+  auto draft = store->begin(key);
+  if (!draft) co_return draft.error();
+  auto kept = co_await checkpoint_machine(draft->path(), Durability::kLazy);
+  if (!kept) co_return kept;
+  if (auto committed = store->commit(*std::move(draft), "{}"); !committed) co_return committed;
+  if (const auto shrunk = store->shrink_to(kTemplateBytes); !shrunk) co_return shrunk.error();
+  co_return Result<void>();
+}
+
+void Monitor::answer(http2::Stream& stream, const Result<void>& outcome) {
+  LaunchReport report;
+  if (!outcome) report.error = outcome.error();
+  const std::string text = to_json(report);
+  stream.respond(kOk);
+  stream.write_now(std::as_bytes(std::span(text.data(), text.size())));
+  stream.finish();
+}
+
+asio::awaitable<void> Monitor::answer_suspend(StreamPtr stream, bool soon) {
+  while (!ready_ && !end_) co_await changed_.wait();
+  if (soon) {
+    const bool possible = ready_ && !end_ && !keeping_;
+    answer(*stream,
+           possible ? Result<void>()
+                    : Result<void>(Error{ErrorCode::kConflict, "the sandbox cannot be suspended now", ""}));
+    if (!possible) co_return;
+  }
+  const Result<void> suspended = co_await suspend();
+  if (!soon) answer(*stream, suspended);
+}
+
+asio::awaitable<void> Monitor::answer_checkpoint(StreamPtr stream, Kind kind, std::string key) {
+  while (!ready_ && !end_) co_await changed_.wait();
+  const Result<void> kept = co_await checkpoint(kind, std::move(key));
+  answer(*stream, kept);
+}
+
+}  // namespace tl::monitor
