@@ -14,7 +14,7 @@ namespace tl::cli {
 class Context;
 
 // What a shell can offer in place of a value.
-enum class Completes { kNothing, kSandbox, kImage, kFolder };
+enum class Completes { kNothing, kSandbox, kSnapshot, kImage, kFolder };
 
 // Takes one value as typed; an error says what is wrong with it, without naming the flag.
 using Setter = std::function<Result<void>(const std::string& value)>;
@@ -65,7 +65,9 @@ struct Command {
   Tail tail{};
   std::vector<Example> examples{};
   std::vector<ExitStatus> exit_statuses{};
-  std::vector<Command> subcommands{};   // then there is no call
+  // A command has subcommands, a call, or both: then its first operand is a subcommand where it is exactly
+  // the name or an alias of one, and the command's own otherwise.
+  std::vector<Command> subcommands{};
   std::function<int(Context&)> call{};  // runs after all setters; the exit code
   enum class Shown { kYes, kNo } shown = Shown::kYes;
   // What our own failures exit with: a code a kind, or 125 where the code is the user's command's.

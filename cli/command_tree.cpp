@@ -31,7 +31,7 @@ Command make_sbx() {
       "A sandbox is a small Linux virtual machine on this machine, with its own kernel, processes and disk. "
       "One without a name is "
       "ephemeral: it runs until it is terminated or its timeout strikes. One with a name is found again by "
-      "it. Wherever a sandbox is "
+      "it, and can be suspended, by its timeout too, and resumed. Wherever a sandbox is "
       "meant, its ID or its name will do, and commands may be shortened as long as they stay unambiguous.\n\n"
       "Sandboxes have no network in this version.";
   sbx.examples = {{"tl sbx run echo hello", "Run one command in a sandbox that is gone afterwards."},
@@ -45,8 +45,13 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_exec());
   sbx.subcommands.push_back(make_run());
   sbx.subcommands.push_back(make_terminate());
+  sbx.subcommands.push_back(make_suspend());
+  sbx.subcommands.push_back(make_resume());
+  sbx.subcommands.push_back(make_checkpoint());
+  sbx.subcommands.push_back(make_copy());
   sbx.subcommands.push_back(make_image());
   sbx.subcommands.push_back(make_doctor());
+  sbx.subcommands.push_back(make_prune());
   return sbx;
 }
 

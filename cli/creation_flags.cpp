@@ -31,15 +31,23 @@ void add_creation_flags(Command& command, CreateRequest& request,
                                "memory in MB, 1024 to 8192 for each CPU, fractions rounded up (default 1024 "
                                "for each)",
                            .set = store_whole(request.memory_mb)});
-  command.flags.push_back({.names = {"--disk_mb", "--disk-mb"},
-                           .value = "MB",
-                           .help = "size of the disk in MiB, 10240 to 102400 (default 10240)",
-                           .set = store_whole(request.disk_mb)});
+  command.flags.push_back(
+      {.names = {"--disk_mb", "--disk-mb"},
+       .value = "MB",
+       .help = "size of the disk in MiB, 10240 to 102400 (default 10240, or the snapshot's)",
+       .set = store_whole(request.disk_mb)});
   command.flags.push_back({.names = image_names,
                            .value = "NAME",
                            .help = "image to start from (default 'default')",
                            .set = store(request.image),
                            .completes = Completes::kImage});
+  command.flags.push_back({.names = {"-s", "--snapshot"},
+                           .value = "ID",
+                           .help =
+                               "snapshot to start from instead of an image, by ID or name; a memory snapshot "
+                               "has its own CPUs, memory and disk",
+                           .set = store(request.snapshot),
+                           .completes = Completes::kSnapshot});
   command.flags.push_back(
       {.names = {"-N", "--no-internet"}, .value = "", .help = "no network; always so in this version"});
   command.flags.push_back(
@@ -50,6 +58,11 @@ void add_creation_flags(Command& command, CreateRequest& request,
        .set = choose_word(request.accelerator, {{"auto", AcceleratorChoice::kAuto},
                                                 {"kvm", AcceleratorChoice::kKvm},
                                                 {"tcg", AcceleratorChoice::kTcg}})});
+  command.flags.push_back(
+      {.names = {"--no-template"},
+       .value = "",
+       .help = "boot in any case, rather than go on from a machine that was saved when it had just booted",
+       .set = choose(request.template_use, TemplateUse::kNever)});
   add_unavailable_flags(command);
 }
 

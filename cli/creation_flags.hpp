@@ -10,8 +10,8 @@
 // Flags that create and run share.
 namespace tl::cli {
 
-// -c -m --disk_mb -N --accel, and --image under `image_names`; they set `request`, which outlives the
-// command.
+// -c -m --disk_mb -s -N --accel --no-template, and --image under `image_names`; they set `request`, which
+// outlives the command.
 void add_creation_flags(Command& command, CreateRequest& request,
                         const std::vector<std::string>& image_names);
 

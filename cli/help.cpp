@@ -109,23 +109,28 @@ std::string flag_synopsis(const Flag& flag) {
   return flag.value.empty() ? result : result + " " + flag.value;
 }
 
-std::string usage_line(const Command& command, std::string_view full_name) {
-  std::string line(full_name);
-  if (!command.subcommands.empty()) return line + " [FLAGS] COMMAND ...";
-  line += " [FLAGS]";
+std::vector<std::string> usage_lines(const Command& command, std::string_view full_name) {
+  const std::string group = std::string(full_name) + " [FLAGS] COMMAND ...";
+  if (!command.call && !command.subcommands.empty()) return {group};
+  std::string line = std::string(full_name) + " [FLAGS]";
   for (const auto& operand : command.operands) {
     const char* after = operand.count == Operand::Count::kOneOrMore ? "..." : "";
     const bool optional = operand.count == Operand::Count::kOptional;
     line += optional ? " [" + operand.name + "]" : " " + operand.name + after;
   }
   if (!command.tail.name.empty()) line += " [--] " + command.tail.name + " [ARGS...]";
-  return line;
+  if (command.subcommands.empty()) return {line};
+  return {line, group};
 }
 
 std::string help_text(const Command& command, const std::vector<Flag>& globals, std::string_view full_name,
                       Terminal terminal) {
   std::string text = wrapped(as_sentence(command.summary), 0, 0);
-  text += "\n" + terminal.bold("Usage:") + " " + usage_line(command, full_name) + "\n";
+  std::string label = "\n" + terminal.bold("Usage:") + " ";
+  for (const auto& line : usage_lines(command, full_name)) {
+    text += label + line + "\n";
+    label = "       ";
+  }
   if (!command.aliases.empty()) {
     std::string aliases;
     for (const auto& alias : command.aliases) aliases += (aliases.empty() ? "" : ", ") + alias;

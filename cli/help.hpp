@@ -15,8 +15,8 @@ namespace tl::cli {
 std::string help_text(const Command& command, const std::vector<Flag>& globals, std::string_view full_name,
                       Terminal terminal);
 
-// "tl sbx create [FLAGS] [NAME]"
-std::string usage_line(const Command& command, std::string_view full_name);
+// "tl sbx create [FLAGS] [NAME]"; of a command with subcommands and a call, the call's line first.
+std::vector<std::string> usage_lines(const Command& command, std::string_view full_name);
 
 // "-c, --cpus F"
 std::string flag_synopsis(const Flag& flag);

@@ -150,8 +150,9 @@ std::variant<Resolved, Refusal> resolve(const Command& root, const std::vector<F
   std::size_t at = 0;
   while (!resolved.command().subcommands.empty()) {
     take_flags(resolved, globals, words, at);
-    if (at == words.size()) return resolved;
+    if (at == words.size()) break;
     const Candidates found = candidates(resolved.command(), words[at]);
+    if (found.exact == nullptr && resolved.command().call) break;
     if (found.exact == nullptr && found.by_prefix.size() > 1) return ambiguous(resolved, words[at], found);
     if (found.exact == nullptr && found.by_prefix.empty()) return unknown_command(resolved, words[at]);
     resolved.path.push_back(found.exact != nullptr ? found.exact : found.by_prefix.front());

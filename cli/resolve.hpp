@@ -21,8 +21,9 @@ struct Resolved {
   [[nodiscard]] std::string full_name() const;  // "tl sbx create"
 };
 
-// Walks down the tree. Commands are found by name, alias or unambiguous prefix. `globals` are flags that
-// every command takes.
+// Walks down the tree. Commands are found by name, alias or unambiguous prefix; below a command
+// that has a call of its own, by name or alias only, and any other word, or "--", begins its operands.
+// `globals` are flags that every command takes.
 //
 // A command with a tail has its own flags only up to the first word of the tail: that is the first operand
 // beyond those that the command declares, or whatever follows "--" once these are there. A "--" before that

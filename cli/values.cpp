@@ -43,6 +43,19 @@ Setter store_number(Target& target) {
   };
 }
 
+template <typename Target>
+Setter store_time(Target& target) {
+  return [&target](const std::string& value) -> Result<void> {
+    constexpr double kLongest = 1e9;  // thirty years; keeps the milliseconds far from overflow
+    const auto seconds = decimal(value);
+    if (!seconds) return seconds.error();
+    const auto milliseconds = std::llround(std::min(*seconds, kLongest) * 1000);
+    if (milliseconds <= 0 || *seconds > kLongest) return malformed(value, "a time of at least 0.001 seconds");
+    target = std::chrono::milliseconds(milliseconds);
+    return {};
+  };
+}
+
 }  // namespace
 
 Setter store(std::string& target) {
@@ -79,20 +92,20 @@ Setter store_whole(std::optional<std::uint32_t>& target) {
   return store_number<std::uint32_t>(target);
 }
 
+Setter store_whole(std::uint32_t& target) {
+  return store_number<std::uint32_t>(target);
+}
+
 Setter store_whole(std::uint64_t& target) {
   return store_number<std::uint64_t>(target);
 }
 
+Setter store_seconds(std::chrono::milliseconds& target) {
+  return store_time(target);
+}
+
 Setter store_seconds(std::optional<std::chrono::milliseconds>& target) {
-  return [&target](const std::string& value) -> Result<void> {
-    constexpr double kLongest = 1e9;  // thirty years; keeps the milliseconds far from overflow
-    const auto seconds = decimal(value);
-    if (!seconds) return seconds.error();
-    const auto milliseconds = std::llround(std::min(*seconds, kLongest) * 1000);
-    if (milliseconds <= 0 || *seconds > kLongest) return malformed(value, "a time of at least 0.001 seconds");
-    target = std::chrono::milliseconds(milliseconds);
-    return {};
-  };
+  return store_time(target);
 }
 
 Setter append_assignment(std::vector<std::pair<std::string, std::string>>& target) {

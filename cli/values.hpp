@@ -21,8 +21,10 @@ Setter append(std::vector<std::string>& target);
 Setter store_decimal(std::optional<double>& target);
 // Digits only.
 Setter store_whole(std::optional<std::uint32_t>& target);
+Setter store_whole(std::uint32_t& target);
 Setter store_whole(std::uint64_t& target);
 // Seconds, fractions allowed, more than none.
+Setter store_seconds(std::chrono::milliseconds& target);
 Setter store_seconds(std::optional<std::chrono::milliseconds>& target);
 // "KEY=VALUE"; the value may be empty and hold anything.
 Setter append_assignment(std::vector<std::pair<std::string, std::string>>& target);

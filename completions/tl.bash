@@ -2,12 +2,16 @@
 # bash completion of tl. Made by tl-docs from the command tree: do not edit.
 
 _tl_words() {
-  case $1 in
-    @sandbox) "${COMP_WORDS[0]}" sbx ls 2>/dev/null | tail -n +2 | cut -f1,2 ;;
-    @image) "${COMP_WORDS[0]}" sbx image ls 2>/dev/null | tail -n +2 | cut -f1 ;;
-    @*) ;;
-    *) printf '%s\n' "$1" ;;
-  esac
+  local offered
+  for offered in $1; do
+    case $offered in
+      @sandbox) "${COMP_WORDS[0]}" sbx ls 2>/dev/null | tail -n +2 | cut -f1,2 ;;
+      @snapshot) "${COMP_WORDS[0]}" sbx checkpoint ls -q 2>/dev/null ;;
+      @image) "${COMP_WORDS[0]}" sbx image ls 2>/dev/null | tail -n +2 | cut -f1 ;;
+      @*) ;;
+      *) printf '%s\n' "$offered" ;;
+    esac
+  done
 }
 
 _tl() {
@@ -41,8 +45,13 @@ _tl() {
           exec) path='tl sbx exec' ;;
           run) path='tl sbx run' ;;
           terminate | stop) path='tl sbx terminate' ;;
+          suspend) path='tl sbx suspend' ;;
+          resume) path='tl sbx resume' ;;
+          checkpoint | snapshot) path='tl sbx checkpoint' ;;
+          copy) path='tl sbx copy' ;;
           image) path='tl sbx image' ;;
           doctor) path='tl sbx doctor' ;;
+          prune) path='tl sbx prune' ;;
           *) ((++operands)) ;;
         esac
         ;;
@@ -52,8 +61,10 @@ _tl() {
           -m | --memory) expects='@nothing' ;;
           --disk_mb | --disk-mb) expects='@nothing' ;;
           -i | --image) expects='@image' ;;
+          -s | --snapshot) expects='@snapshot' ;;
           --accel) expects='auto kvm tcg' ;;
           -t | --timeout) expects='@nothing' ;;
+          --idle-timeout) expects='@nothing' ;;
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands)) ;;
@@ -97,6 +108,7 @@ _tl() {
           -m | --memory) expects='@nothing' ;;
           --disk_mb | --disk-mb) expects='@nothing' ;;
           -i | --image) expects='@image' ;;
+          -s | --snapshot) expects='@snapshot' ;;
           --accel) expects='auto kvm tcg' ;;
           -t | --timeout) expects='@nothing' ;;
           -w | --workdir) expects='@nothing' ;;
@@ -109,6 +121,54 @@ _tl() {
         ;;
       'tl sbx terminate')
         case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx suspend')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx resume')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx checkpoint')
+        case $word in
+          --checkpoint-type) expects='filesystem memory' ;;
+          -t | --timeout) expects='@nothing' ;;
+          --name) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          ls | list) if ((operands++ == 0)); then path='tl sbx checkpoint ls' operands=0; fi ;;
+          rm | delete) if ((operands++ == 0)); then path='tl sbx checkpoint rm' operands=0; fi ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx checkpoint ls')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx checkpoint rm')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx copy')
+        case $word in
+          -n) expects='@nothing' ;;
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands)) ;;
@@ -136,6 +196,13 @@ _tl() {
           *) ((++operands)) ;;
         esac
         ;;
+      'tl sbx prune')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
       'tl version')
         case $word in
           --home) expects='@folder' ;;
@@ -153,10 +220,10 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run terminate image doctor'
+      expects='create ls describe name exec run terminate suspend resume checkpoint copy image doctor prune'
       ;;
     'tl sbx create')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -N --no-internet --accel -t --timeout -n --no-wait --json --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
       ;;
     'tl sbx ls')
       flags='-a --all -r --running -s --suspended -q --quiet --json --home --debug -h --help'
@@ -174,11 +241,34 @@ _tl() {
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx run')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -N --no-internet --accel -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
       ;;
     'tl sbx terminate')
       flags='--home --debug -h --help'
       ((operands >= 0)) && expects='@sandbox'
+      ;;
+    'tl sbx suspend')
+      flags='-n --no-wait --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx resume')
+      flags='-n --no-wait --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx checkpoint')
+      flags='--checkpoint-type -t --timeout --name --json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox ls rm'
+      ;;
+    'tl sbx checkpoint ls')
+      flags='-q --quiet --json --home --debug -h --help'
+      ;;
+    'tl sbx checkpoint rm')
+      flags='--home --debug -h --help'
+      ((operands >= 0)) && expects='@snapshot'
+      ;;
+    'tl sbx copy')
+      flags='-n --json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx image')
       flags='--home --debug -h --help'
@@ -188,6 +278,9 @@ _tl() {
       flags='--json --home --debug -h --help'
       ;;
     'tl sbx doctor')
+      flags='--json --home --debug -h --help'
+      ;;
+    'tl sbx prune')
       flags='--json --home --debug -h --help'
       ;;
     'tl version')

@@ -8,6 +8,12 @@ function __tl_sandboxes
     end
 end
 
+function __tl_snapshots
+    tl sbx checkpoint ls 2>/dev/null | tail -n +2 | while read -l -d \t id state type rest
+        printf '%s\t%s\n' $id $type
+    end
+end
+
 function __tl_images
     tl sbx image ls 2>/dev/null | tail -n +2 | cut -f1
 end
@@ -54,10 +60,20 @@ function __tl_at
                         set path 'tl sbx run'
                     case terminate stop
                         set path 'tl sbx terminate'
+                    case suspend
+                        set path 'tl sbx suspend'
+                    case resume
+                        set path 'tl sbx resume'
+                    case checkpoint snapshot
+                        set path 'tl sbx checkpoint'
+                    case copy
+                        set path 'tl sbx copy'
                     case image
                         set path 'tl sbx image'
                     case doctor
                         set path 'tl sbx doctor'
+                    case prune
+                        set path 'tl sbx prune'
                     case '*'
                         set operands (math $operands + 1)
                 end
@@ -71,9 +87,13 @@ function __tl_at
                         set skip 1
                     case -i --image
                         set skip 1
+                    case -s --snapshot
+                        set skip 1
                     case --accel
                         set skip 1
                     case -t --timeout
+                        set skip 1
+                    case --idle-timeout
                         set skip 1
                     case --home
                         set skip 1
@@ -132,6 +152,8 @@ function __tl_at
                         set skip 1
                     case -i --image
                         set skip 1
+                    case -s --snapshot
+                        set skip 1
                     case --accel
                         set skip 1
                     case -t --timeout
@@ -157,6 +179,74 @@ function __tl_at
                     case '*'
                         set operands (math $operands + 1)
                 end
+            case 'tl sbx suspend'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx resume'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx checkpoint'
+                switch $word
+                    case --checkpoint-type
+                        set skip 1
+                    case -t --timeout
+                        set skip 1
+                    case --name
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case ls list
+                        if test $operands -eq 0
+                            set path 'tl sbx checkpoint ls'
+                        else
+                            set operands (math $operands + 1)
+                        end
+                    case rm delete
+                        if test $operands -eq 0
+                            set path 'tl sbx checkpoint rm'
+                        else
+                            set operands (math $operands + 1)
+                        end
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx checkpoint ls'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx checkpoint rm'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx copy'
+                switch $word
+                    case -n
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
             case 'tl sbx image'
                 switch $word
                     case --home
@@ -176,6 +266,14 @@ function __tl_at
                         set operands (math $operands + 1)
                 end
             case 'tl sbx doctor'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx prune'
                 switch $word
                     case --home
                         set skip 1
@@ -212,18 +310,26 @@ complete -c tl -n "__tl_at 'tl sbx'" -a name -d 'give a sandbox a name, or anoth
 complete -c tl -n "__tl_at 'tl sbx'" -a exec -d 'run a command in a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a run -d 'run one command in a sandbox of its own'
 complete -c tl -n "__tl_at 'tl sbx'" -a terminate -d 'end sandboxes for good'
+complete -c tl -n "__tl_at 'tl sbx'" -a suspend -d 'put a sandbox aside as it is'
+complete -c tl -n "__tl_at 'tl sbx'" -a resume -d 'let a suspended sandbox go on'
+complete -c tl -n "__tl_at 'tl sbx'" -a checkpoint -d 'keep what a sandbox is now, to make others from it'
+complete -c tl -n "__tl_at 'tl sbx'" -a copy -d 'make copies of a sandbox, running processes and all'
 complete -c tl -n "__tl_at 'tl sbx'" -a image -d 'work with images, the file systems that sandboxes start from'
 complete -c tl -n "__tl_at 'tl sbx'" -a doctor -d 'say what this machine offers and what it lacks'
+complete -c tl -n "__tl_at 'tl sbx'" -a prune -d 'remove what is not needed any more'
 complete -c tl -n "__tl_at 'tl sbx'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx create'" -s c -l cpus -x -d 'CPUs, more than 0 and at most 64; a fraction is a real limit (default 1.0)'
 complete -c tl -n "__tl_at 'tl sbx create'" -s m -l memory -x -d 'memory in MB, 1024 to 8192 for each CPU, fractions rounded up (default 1024 for each)'
-complete -c tl -n "__tl_at 'tl sbx create'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240)'
+complete -c tl -n "__tl_at 'tl sbx create'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240, or the snapshot\'s)'
 complete -c tl -n "__tl_at 'tl sbx create'" -s i -l image -x -a '(__tl_images)' -d 'image to start from (default \'default\')'
+complete -c tl -n "__tl_at 'tl sbx create'" -s s -l snapshot -x -a '(__tl_snapshots)' -d 'snapshot to start from instead of an image, by ID or name; a memory snapshot has its own CPUs, memory and disk'
 complete -c tl -n "__tl_at 'tl sbx create'" -s N -l no-internet -d 'no network; always so in this version'
 complete -c tl -n "__tl_at 'tl sbx create'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
-complete -c tl -n "__tl_at 'tl sbx create'" -s t -l timeout -x -d 'terminate the sandbox SECS seconds after it started; 0 is never (the default). Only for a sandbox without a name, in this version'
+complete -c tl -n "__tl_at 'tl sbx create'" -l no-template -d 'boot in any case, rather than go on from a machine that was saved when it had just booted'
+complete -c tl -n "__tl_at 'tl sbx create'" -s t -l timeout -x -d 'SECS seconds after the sandbox started or was resumed, suspend it, or terminate it when it has no name; 0 is never (the default)'
+complete -c tl -n "__tl_at 'tl sbx create'" -l idle-timeout -x -d 'the same, SECS seconds after it was last used; 0 is never (the default)'
 complete -c tl -n "__tl_at 'tl sbx create'" -s n -l no-wait -d 'do not wait until the sandbox takes commands'
 complete -c tl -n "__tl_at 'tl sbx create'" -l json -d 'print the sandbox as JSON'
 complete -c tl -n "__tl_at 'tl sbx create'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
@@ -257,10 +363,12 @@ complete -c tl -n "__tl_at 'tl sbx exec'" -l debug -d 'let the sandbox\'s monito
 complete -c tl -n "__tl_at 'tl sbx exec'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx run'" -s c -l cpus -x -d 'CPUs, more than 0 and at most 64; a fraction is a real limit (default 1.0)'
 complete -c tl -n "__tl_at 'tl sbx run'" -s m -l memory -x -d 'memory in MB, 1024 to 8192 for each CPU, fractions rounded up (default 1024 for each)'
-complete -c tl -n "__tl_at 'tl sbx run'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240)'
+complete -c tl -n "__tl_at 'tl sbx run'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240, or the snapshot\'s)'
 complete -c tl -n "__tl_at 'tl sbx run'" -s i -l image -x -a '(__tl_images)' -d 'image to start from (default \'default\')'
+complete -c tl -n "__tl_at 'tl sbx run'" -s s -l snapshot -x -a '(__tl_snapshots)' -d 'snapshot to start from instead of an image, by ID or name; a memory snapshot has its own CPUs, memory and disk'
 complete -c tl -n "__tl_at 'tl sbx run'" -s N -l no-internet -d 'no network; always so in this version'
 complete -c tl -n "__tl_at 'tl sbx run'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
+complete -c tl -n "__tl_at 'tl sbx run'" -l no-template -d 'boot in any case, rather than go on from a machine that was saved when it had just booted'
 complete -c tl -n "__tl_at 'tl sbx run'" -s t -l timeout -x -d 'end the command and all that it started after SECS seconds: SIGTERM, then SIGKILL'
 complete -c tl -n "__tl_at 'tl sbx run'" -s w -l workdir -x -d 'working directory inside (default: the image\'s)'
 complete -c tl -n "__tl_at 'tl sbx run'" -s e -l env -x -d 'set an environment variable; may be repeated'
@@ -274,6 +382,41 @@ complete -c tl -n "__tl_at 'tl sbx terminate'" -a '(__tl_sandboxes)'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx suspend' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx suspend'" -s n -l no-wait -d 'do not wait until it is suspended'
+complete -c tl -n "__tl_at 'tl sbx suspend'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx suspend'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx suspend'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx resume' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx resume'" -s n -l no-wait -d 'do not wait until the sandbox takes commands'
+complete -c tl -n "__tl_at 'tl sbx resume'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx resume'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx resume'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx checkpoint' 0" -a ls -d 'list snapshots'
+complete -c tl -n "__tl_at 'tl sbx checkpoint' 0" -a rm -d 'remove snapshots'
+complete -c tl -n "__tl_at 'tl sbx checkpoint' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx checkpoint'" -l checkpoint-type -x -a 'filesystem memory' -d 'what is kept: the disk, or the running processes too (default filesystem)'
+complete -c tl -n "__tl_at 'tl sbx checkpoint'" -s t -l timeout -x -d 'give up after SECS seconds, and leave nothing behind (default 600)'
+complete -c tl -n "__tl_at 'tl sbx checkpoint'" -l name -x -d 'a name to find the snapshot again, as a sandbox\'s'
+complete -c tl -n "__tl_at 'tl sbx checkpoint'" -l json -d 'print the snapshot as JSON'
+complete -c tl -n "__tl_at 'tl sbx checkpoint'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx checkpoint'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx checkpoint'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx checkpoint ls'" -s q -l quiet -d 'only IDs, one a line'
+complete -c tl -n "__tl_at 'tl sbx checkpoint ls'" -l json -d 'print a JSON array of snapshots'
+complete -c tl -n "__tl_at 'tl sbx checkpoint ls'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx checkpoint ls'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx checkpoint ls'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx checkpoint rm'" -a '(__tl_snapshots)'
+complete -c tl -n "__tl_at 'tl sbx checkpoint rm'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx checkpoint rm'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx checkpoint rm'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx copy' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx copy'" -s n -x -d 'how many, 1 to 1000 (default 1)'
+complete -c tl -n "__tl_at 'tl sbx copy'" -l json -d 'print a JSON array of the copies'
+complete -c tl -n "__tl_at 'tl sbx copy'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx copy'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx copy'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx image'" -a ls -d 'list images'
 complete -c tl -n "__tl_at 'tl sbx image'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx image'" -l debug -d 'let the sandbox\'s monitor log every step'
@@ -286,6 +429,10 @@ complete -c tl -n "__tl_at 'tl sbx doctor'" -l json -d 'print the findings as JS
 complete -c tl -n "__tl_at 'tl sbx doctor'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx doctor'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx doctor'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx prune'" -l json -d 'print how many of each were removed as JSON'
+complete -c tl -n "__tl_at 'tl sbx prune'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx prune'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx prune'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl version'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl version'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl version'" -s h -l help -d 'print help'

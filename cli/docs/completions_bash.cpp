@@ -7,11 +7,13 @@
 namespace tl::cli::docs {
 namespace {
 
-// What `expects` is set to; see kFixed.
-std::string expectation(const Flag& flag) {
-  switch (flag.completes) {
+// One of the words that `_tl_words` knows; empty for kNothing.
+std::string source(Completes completes) {
+  switch (completes) {
     case Completes::kSandbox:
       return "@sandbox";
+    case Completes::kSnapshot:
+      return "@snapshot";
     case Completes::kImage:
       return "@image";
     case Completes::kFolder:
@@ -19,7 +21,12 @@ std::string expectation(const Flag& flag) {
     case Completes::kNothing:
       break;
   }
-  std::string words;
+  return {};
+}
+
+// What `expects` is set to behind a flag that takes a value.
+std::string expectation(const Flag& flag) {
+  std::string words = source(flag.completes);
   for (const auto& word : choices(flag)) words += (words.empty() ? "" : " ") + word;
   return words.empty() ? "@nothing" : words;
 }
@@ -44,7 +51,10 @@ std::string walk_branch(const CommandTree& tree, const Visited& visited) {
     if (child.shown == Command::Shown::kNo) continue;
     std::vector<std::string> names{child.name};
     names.insert(names.end(), child.aliases.begin(), child.aliases.end());
-    branch += fmt::format("          {}) path='{} {}' ;;\n", alternatives(names), path, child.name);
+    const std::string walk = fmt::format("path='{} {}'", path, child.name);
+    branch += fmt::format(
+        "          {}) {} ;;\n", alternatives(names),
+        command.call ? fmt::format("if ((operands++ == 0)); then {} operands=0; fi", walk) : walk);
   }
   if (!command.tail.name.empty()) {
     branch += fmt::format("          *) ((++operands > {})) && return ;;\n", command.operands.size());
@@ -66,12 +76,14 @@ std::string offer_branch(const CommandTree& tree, const Visited& visited) {
     if (child.shown == Command::Shown::kYes) words += (words.empty() ? "" : " ") + child.name;
   }
   std::string branch = fmt::format("    '{}')\n      flags='{}'\n", visited.joined(" "), flags);
-  if (!words.empty()) branch += fmt::format("      expects='{}'\n", words);
+  if (!words.empty() && !command.call) branch += fmt::format("      expects='{}'\n", words);
   for (std::size_t i = 0; i < command.operands.size(); ++i) {
     const Operand& operand = command.operands[i];
-    if (operand.completes != Completes::kSandbox) continue;
+    std::string offered = source(operand.completes);
+    if (i == 0 && !words.empty()) offered += (offered.empty() ? "" : " ") + words;
+    if (offered.empty()) continue;
     const bool many = operand.count == Operand::Count::kOneOrMore;
-    branch += fmt::format("      ((operands {} {})) && expects='@sandbox'\n", many ? ">=" : "==", i);
+    branch += fmt::format("      ((operands {} {})) && expects='{}'\n", many ? ">=" : "==", i, offered);
   }
   return branch + "      ;;\n";
 }
@@ -80,12 +92,16 @@ constexpr const char* kBeginning = R"sh(# SPDX-License-Identifier: Apache-2.0
 # bash completion of tl. Made by tl-docs from the command tree: do not edit.
 
 _tl_words() {
-  case $1 in
-    @sandbox) "${COMP_WORDS[0]}" sbx ls 2>/dev/null | tail -n +2 | cut -f1,2 ;;
-    @image) "${COMP_WORDS[0]}" sbx image ls 2>/dev/null | tail -n +2 | cut -f1 ;;
-    @*) ;;
-    *) printf '%s\n' "$1" ;;
-  esac
+  local offered
+  for offered in $1; do
+    case $offered in
+      @sandbox) "${COMP_WORDS[0]}" sbx ls 2>/dev/null | tail -n +2 | cut -f1,2 ;;
+      @snapshot) "${COMP_WORDS[0]}" sbx checkpoint ls -q 2>/dev/null ;;
+      @image) "${COMP_WORDS[0]}" sbx image ls 2>/dev/null | tail -n +2 | cut -f1 ;;
+      @*) ;;
+      *) printf '%s\n' "$offered" ;;
+    esac
+  done
 }
 
 _tl() {

@@ -37,8 +37,16 @@ std::string walk_case(const CommandTree& tree, const Visited& visited) {
     if (child.shown == Command::Shown::kNo) continue;
     std::vector<std::string> names{child.name};
     names.insert(names.end(), child.aliases.begin(), child.aliases.end());
-    text += fmt::format("                    case {}\n                        set path '{} {}'\n",
-                        alternatives(names), path, child.name);
+    text += fmt::format("                    case {}\n", alternatives(names));
+    const std::string walk = fmt::format("set path '{} {}'", path, child.name);
+    text += command.call ? fmt::format(
+                               "                        if test $operands -eq 0\n"
+                               "                            {}\n"
+                               "                        else\n"
+                               "                            set operands (math $operands + 1)\n"
+                               "                        end\n",
+                               walk)
+                         : fmt::format("                        {}\n", walk);
   }
   text += "                    case '*'\n                        set operands (math $operands + 1)\n";
   if (!command.tail.name.empty()) {
@@ -48,17 +56,25 @@ std::string walk_case(const CommandTree& tree, const Visited& visited) {
   return text + "                end\n";
 }
 
-std::string values(const Flag& flag) {
-  switch (flag.completes) {
+// What completes a value; empty for kNothing.
+std::string source(Completes completes) {
+  switch (completes) {
     case Completes::kSandbox:
-      return " -x -a '(__tl_sandboxes)'";
+      return "(__tl_sandboxes)";
+    case Completes::kSnapshot:
+      return "(__tl_snapshots)";
     case Completes::kImage:
-      return " -x -a '(__tl_images)'";
+      return "(__tl_images)";
     case Completes::kFolder:
-      return " -x -a '(__fish_complete_directories)'";
+      return "(__fish_complete_directories)";
     case Completes::kNothing:
       break;
   }
+  return {};
+}
+
+std::string values(const Flag& flag) {
+  if (const std::string from = source(flag.completes); !from.empty()) return fmt::format(" -x -a '{}'", from);
   const auto words = choices(flag);
   return words.empty() ? " -x" : fmt::format(" -x -a {}", quoted(alternatives(words)));
 }
@@ -69,14 +85,14 @@ std::string offers(const CommandTree& tree, const Visited& visited) {
   std::string text;
   for (const auto& child : command.subcommands) {
     if (child.shown == Command::Shown::kNo) continue;
-    text += fmt::format("complete -c tl -n \"__tl_at '{}'\" -a {} -d {}\n", path, child.name,
-                        quoted(child.summary));
+    text += fmt::format("complete -c tl -n \"__tl_at '{}'{}\" -a {} -d {}\n", path, command.call ? " 0" : "",
+                        child.name, quoted(child.summary));
   }
   std::size_t number = 0;
   for (const auto& operand : command.operands) {
-    if (operand.completes == Completes::kSandbox) {
+    if (const std::string from = source(operand.completes); !from.empty()) {
       const std::string place = operand.count == Operand::Count::kOneOrMore ? "" : fmt::format(" {}", number);
-      text += fmt::format("complete -c tl -n \"__tl_at '{}'{}\" -a '(__tl_sandboxes)'\n", path, place);
+      text += fmt::format("complete -c tl -n \"__tl_at '{}'{}\" -a '{}'\n", path, place, from);
     }
     ++number;
   }
@@ -98,6 +114,12 @@ function __tl_sandboxes
     tl sbx ls 2>/dev/null | tail -n +2 | while read -l -d \t id name state rest
         printf '%s\t%s\n' $id $state
         test -n "$name"; and printf '%s\t%s\n' $name $state
+    end
+end
+
+function __tl_snapshots
+    tl sbx checkpoint ls 2>/dev/null | tail -n +2 | while read -l -d \t id state type rest
+        printf '%s\t%s\n' $id $type
     end
 end
 

@@ -25,6 +25,8 @@ std::string action(Completes completes) {
   switch (completes) {
     case Completes::kSandbox:
       return "_tl_sandboxes";
+    case Completes::kSnapshot:
+      return "_tl_snapshots";
     case Completes::kImage:
       return "_tl_images";
     case Completes::kFolder:
@@ -80,15 +82,25 @@ std::string leaf_function(const CommandTree& tree, const Visited& visited) {
   return text + "    && return 0\n}\n\n";
 }
 
+// Where a group has a call of its own, its first operand may stand in place of a command, and its flags
+// behind that.
 std::string group_function(const CommandTree& tree, const Visited& visited) {
+  const Command& group = visited.command();
+  const bool callable = group.call != nullptr && !group.operands.empty();
+  const std::string own_operand =
+      callable ? fmt::format("      {}\n", action(group.operands.front().completes)) : "";
   std::string commands;
   std::string branches;
-  for (const auto& child : visited.command().subcommands) {
+  for (const auto& child : group.subcommands) {
     if (child.shown == Command::Shown::kNo) continue;
     commands += fmt::format("        '{}:{}'\n", child.name, escaped(child.summary));
     std::string names = child.name;
     for (const auto& alias : child.aliases) names += " | " + alias;
     branches += fmt::format("        {}) {}_{} ;;\n", names, function_name(visited), child.name);
+  }
+  if (callable) {
+    branches += fmt::format("        *)\n  _arguments -s -S \\\n{}    && return 0\n        ;;\n",
+                            flag_lines(tree, group));
   }
   return fmt::format(
       R"sh({}() {{
@@ -104,7 +116,7 @@ std::string group_function(const CommandTree& tree, const Visited& visited) {
       commands=(
 {}      )
       _describe command commands
-      ;;
+{}      ;;
     arguments)
       case $line[1] in
 {}      esac
@@ -113,7 +125,7 @@ std::string group_function(const CommandTree& tree, const Visited& visited) {
 }}
 
 )sh",
-      function_name(visited), flag_lines(tree, visited.command()), commands, branches);
+      function_name(visited), flag_lines(tree, group), commands, own_operand, branches);
 }
 
 constexpr const char* kBeginning = R"sh(#compdef tl
@@ -125,6 +137,13 @@ _tl_sandboxes() {
   local -a known
   known=(${=$(tl sbx ls 2>/dev/null | tail -n +2 | cut -f1,2)})
   _wanted sandboxes expl sandbox compadd -a known
+}
+
+_tl_snapshots() {
+  local expl
+  local -a known
+  known=(${=$(tl sbx checkpoint ls -q 2>/dev/null)})
+  _wanted snapshots expl snapshot compadd -a known
 }
 
 _tl_images() {

@@ -109,7 +109,12 @@ std::string man_page(const CommandTree& tree, const Visited& visited) {
       "edit.\n";
   page += fmt::format(".TH {} 1 \"\" \"tl {}\" \"tl manual\"\n", upper(escaped(name)), TL_VERSION);
   page += fmt::format(".SH NAME\n{} \\- {}\n", escaped(name), escaped(command.summary));
-  page += fmt::format(".SH SYNOPSIS\n{}\n", escaped(usage_line(command, visited.joined(" "))));
+  page += ".SH SYNOPSIS\n";
+  const char* separator = "";
+  for (const auto& line : usage_lines(command, visited.joined(" "))) {
+    page += fmt::format("{}{}\n", separator, escaped(line));
+    separator = ".br\n";
+  }
   for (const auto& alias : command.aliases) {
     const Visited parent{{visited.path.begin(), visited.path.end() - 1}};
     page += fmt::format(".br\n{} {} ...\n", escaped(parent.joined(" ")), escaped(alias));

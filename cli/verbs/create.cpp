@@ -70,20 +70,12 @@ int create(Context& context, Arguments& arguments) {
 }
 
 void add_unavailable_flags(Command& command) {
-  command.flags.push_back({.names = {"-s", "--snapshot"},
-                           .value = "ID",
-                           .help = {},
-                           .unavailable_until = "this version of tl has no snapshots"});
   command.flags.push_back(
       {.names = {"-e", "--entrypoint"},
        .value = "WORD",
        .help = {},
        .unavailable_until = "this version of tl starts nothing by itself in a sandbox: use 'tl sbx exec'",
        .repeats = Flag::Repeats::kMany});
-  command.flags.push_back({.names = {"--idle-timeout"},
-                           .value = "SECS",
-                           .help = {},
-                           .unavailable_until = "this version of tl has no idle timeout"});
 }
 
 }  // namespace
@@ -111,9 +103,14 @@ Command make_create() {
   command.flags.push_back(
       {.names = {"-t", "--timeout"},
        .value = "SECS",
-       .help = "terminate the sandbox SECS seconds after it started; 0 is never (the default). Only "
-               "for a sandbox without a name, in this version",
+       .help =
+           "SECS seconds after the sandbox started or was resumed, suspend it, or terminate it when it has "
+           "no name; 0 is never (the default)",
        .set = store_whole(request.timeout_secs)});
+  command.flags.push_back({.names = {"--idle-timeout"},
+                           .value = "SECS",
+                           .help = "the same, SECS seconds after it was last used; 0 is never (the default)",
+                           .set = store_whole(request.idle_timeout_secs)});
   command.flags.push_back({.names = {"-n", "--no-wait"},
                            .value = "",
                            .help = "do not wait until the sandbox takes commands",
@@ -126,6 +123,8 @@ Command make_create() {
   command.examples = {
       {"tl sbx create", "Create an ephemeral sandbox."},
       {"tl sbx create my-env --cpus 2 --memory 4096", "Create one called my-env with two CPUs and 4 GiB."},
+      {"tl sbx create my-env --idle-timeout 900", "Create one that is suspended when nobody uses it."},
+      {"tl sbx create --snapshot warm", "Create one from the snapshot called warm."},
       {"id=$(tl sbx create --timeout 300)", "Create one that is gone after five minutes, and keep its ID."}};
   command.exit_statuses = statuses({kNoSuchThing, kConflict, kBadValue, kHostLacks});
   command.exit_statuses.push_back({"128+n", "signal n came before the sandbox was up"});

@@ -40,9 +40,11 @@ Command make_describe() {
   command.aliases = {"info"};
   command.summary = "show everything about a sandbox";
   command.description =
-      "Shows the image, the resources, the accelerator, the timeouts and when they strike, what memory and "
-      "disk are really used, and "
-      "for a terminated sandbox when it ended and why.";
+      "Shows the image or snapshot that it was made from, the resources, the accelerator, the timeouts and "
+      "when "
+      "they strike, what memory and disk are really used, for a terminated sandbox when it ended and why, "
+      "and "
+      "for one whose memory was lost the reason.";
   command.operands.push_back({.name = "ID",
                               .help = "the sandbox's ID or name",
                               .set = store(arguments->sandbox),

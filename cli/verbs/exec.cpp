@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "cli/context.hpp"
 #include "cli/exec_flags.hpp"
@@ -24,6 +28,13 @@ int exec(Context& context, Arguments& arguments) {
   const auto relay = SignalRelay::start();
   if (!relay) return context.fail(relay.error());
   arguments.options.signals = (*relay)->fd();
+  if (context.error_terminal().is_terminal()) {
+    arguments.options.progress = [&context, &arguments, told = false](std::string_view) mutable {
+      if (std::exchange(told, true)) return;
+      context.error().line(fmt::format("Resuming sandbox {}...", arguments.sandbox));
+      static_cast<void>(context.error().flush());
+    };
+  }
   const auto outcome = (*runtime)->exec(arguments.sandbox, arguments.options);
   return outcome ? report_outcome(context, *outcome) : context.fail(outcome.error());
 }
@@ -36,7 +47,8 @@ Command make_exec() {
   command.name = "exec";
   command.summary = "run a command in a sandbox";
   command.description =
-      "Runs COMMAND in a running sandbox and waits for its end. Its stdout and stderr come out of tl's own, "
+      "Runs COMMAND in a sandbox, which is resumed first when it is suspended, and waits for its end. Its "
+      "stdout and stderr come out of tl's own, "
       "byte for byte and as they "
       "come; its exit code becomes tl's. Flags of tl end at COMMAND: all that follows belongs to it. No "
       "shell is involved; for one, "

@@ -30,9 +30,10 @@ class Refusals(cases.TlCase):
     def test_timeouts_are_whole_seconds(self):
         for value in ("-1", "soon", "1.5", "1e99", "99999999999999999999"):
             self.refused(5, "create", f"--timeout={value}")
+            self.refused(5, "create", f"--idle-timeout={value}")
 
     def test_what_this_version_lacks_is_said_and_refused(self):
-        for words in (("--idle-timeout", "5"), ("--snapshot", "x"), ("-x", "80")):
+        for words in (("-e", "sleep"), ("-x", "80")):
             self.assertOutcome(self.tl.sbx("create", *words), 2, "this version")
         for flag in ("--tty", "--detach"):
             self.assertOutcome(self.tl.sbx("exec", "x", flag, "true"), 125, "this version")
@@ -56,6 +57,8 @@ class Refusals(cases.TlCase):
             self.refused(3, "describe", sandbox)
             self.refused(3, "terminate", sandbox)
             self.refused(3, "name", sandbox, "new-name")
+            for verb in ("suspend", "resume", "checkpoint", "copy"):
+                self.refused(3, verb, sandbox)
             self.refused(125, "exec", sandbox, "true")
 
     def test_an_unknown_image_is_exit_3(self):

@@ -60,7 +60,7 @@ TEST_CASE("every command explains itself") {
     REQUIRE_FALSE(command.description.empty());
     REQUIRE_FALSE(command.examples.empty());
     REQUIRE_FALSE(command.exit_statuses.empty());
-    REQUIRE(static_cast<bool>(command.call) == command.subcommands.empty());
+    REQUIRE((command.call || !command.subcommands.empty()));
     for (const auto& flag : docs::all_flags(tree, command)) {
       INFO(flag.names.front());
       REQUIRE_FALSE(flag.help.empty());
@@ -87,6 +87,36 @@ TEST_CASE("help is at most 80 columns wide where words allow") {
       begin = end + 1;
     }
   }
+}
+
+TEST_CASE("completions of a command with a call offer its operand beside its subcommands") {
+  const auto tree = make_command_tree();
+  const auto has = [](const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  };
+  const auto bash = docs::bash_completion(tree);
+  REQUIRE(has(bash, "    'tl sbx checkpoint')\n      flags="));
+  REQUIRE(has(bash, "((operands == 0)) && expects='@sandbox ls rm'\n"));
+  REQUIRE(
+      has(bash, "ls | list) if ((operands++ == 0)); then path='tl sbx checkpoint ls' operands=0; fi ;;\n"));
+  REQUIRE(has(docs::zsh_completion(tree), "_describe command commands\n      _tl_sandboxes\n"));
+  const auto fish = docs::fish_completion(tree);
+  REQUIRE(has(fish, "complete -c tl -n \"__tl_at 'tl sbx checkpoint' 0\" -a ls "));
+  REQUIRE(has(fish, "complete -c tl -n \"__tl_at 'tl sbx checkpoint' 0\" -a '(__tl_sandboxes)'\n"));
+}
+
+TEST_CASE("completions of snapshots ask tl") {
+  const auto tree = make_command_tree();
+  REQUIRE(docs::bash_completion(tree).find("-s | --snapshot) expects='@snapshot'") != std::string::npos);
+  REQUIRE(docs::zsh_completion(tree).find(":ID:_tl_snapshots'") != std::string::npos);
+  REQUIRE(docs::fish_completion(tree).find(" -l snapshot -x -a '(__tl_snapshots)'") != std::string::npos);
+}
+
+TEST_CASE("the manual of a command with a call shows both ways to call it") {
+  const auto page = docs::man_pages(make_command_tree()).at("tl-sbx-checkpoint.1");
+  REQUIRE(
+      page.find(".SH SYNOPSIS\ntl sbx checkpoint [FLAGS] ID\n.br\ntl sbx checkpoint [FLAGS] COMMAND ...\n") !=
+      std::string::npos);
 }
 
 TEST_CASE("a choice of words is told from the name of a value") {

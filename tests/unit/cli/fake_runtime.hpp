@@ -23,10 +23,19 @@ struct FakeState {
   std::optional<Error> create_error;
   std::function<ExecOutcome(const ExecOptions&)> program = [](const ExecOptions&) { return ExecOutcome{}; };
   std::function<void()> while_creating = [] {};
+  std::vector<snapshot::SnapshotManifest> snapshots;  // newest first
+  std::vector<std::string> snapshot_problems;
+  std::optional<std::string> memory_lost;    // what resume() finds
+  std::optional<Error> life_cycle_error;     // of suspend(), resume(), checkpoint(), copy() and prune()
+  std::function<void()> while_busy = [] {};  // in resume() and copy()
+  Pruned pruned;
 
   RuntimeOptions opened_with;
   std::optional<CreateRequest> last_create;
   std::optional<ExecOptions> last_exec;
+  std::optional<CreateWait> last_wait;
+  std::optional<CheckpointRequest> last_checkpoint;
+  std::optional<CopyRequest> last_copy;
   int times_opened = 0;
 };
 
@@ -57,7 +66,7 @@ class FakeRuntime final : public Runtime {
       const bool terminated = record.status == registry::SandboxState::kTerminated;
       if (terminated && filter != ListFilter::kAll) {
         ++list.hidden_terminated;
-      } else if (filter != ListFilter::kRunning || record.status == registry::SandboxState::kRunning) {
+      } else if (passes(filter, record.status)) {
         list.sandboxes.push_back({record, std::nullopt});
       }
     }
@@ -78,9 +87,101 @@ class FakeRuntime final : public Runtime {
     return SandboxInfo{*record, std::nullopt};
   }
 
-  Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override {
+  Result<SandboxInfo> suspend(const std::string& sandbox, CreateWait wait) override {
+    state_->last_wait = wait;
+    if (state_->life_cycle_error) return *state_->life_cycle_error;
+    auto* record = find(sandbox);
+    if (record == nullptr) return missing(sandbox);
+    if (!record->name) {
+      return Error{ErrorCode::kConflict, "suspend " + sandbox + ": it has no name", "use 'tl sbx name'"};
+    }
+    record->status =
+        wait == CreateWait::kReady ? registry::SandboxState::kSuspended : registry::SandboxState::kSuspending;
+    return SandboxInfo{*record, std::nullopt};
+  }
+
+  Result<Resumed> resume(const std::string& sandbox, CreateWait wait, int signals,
+                         const Progress& progress) override {
+    state_->last_wait = wait;
+    if (signals == -1) return Error{ErrorCode::kFailure, "resume: cannot be given up", {}};
+    progress("starting the machine");
+    state_->while_busy();
+    if (state_->life_cycle_error) return *state_->life_cycle_error;
+    auto* record = find(sandbox);
+    if (record == nullptr) return missing(sandbox);
+    if (wait == CreateWait::kReady) record->status = registry::SandboxState::kRunning;
+    return Resumed{{*record, std::nullopt}, state_->memory_lost};
+  }
+
+  Result<snapshot::SnapshotManifest> checkpoint(const std::string& sandbox,
+                                                const CheckpointRequest& request) override {
+    state_->last_checkpoint = request;
+    if (state_->life_cycle_error) return *state_->life_cycle_error;
+    const auto* record = find(sandbox);
+    if (record == nullptr) return missing(sandbox);
+    snapshot::SnapshotManifest made;
+    made.snapshot_id = "snapshot0000000000" + std::to_string(100 + state_->snapshots.size());
+    made.name = request.name;
+    made.type = request.type == CheckpointType::kMemory ? snapshot::SnapshotManifest::Type::kMemory
+                                                        : snapshot::SnapshotManifest::Type::kFilesystem;
+    made.sandbox_id = record->sandbox_id;
+    made.sandbox_name = record->name;
+    made.image = record->image;
+    state_->snapshots.insert(state_->snapshots.begin(), made);
+    return made;
+  }
+
+  Result<SnapshotList> checkpoints() override {
+    return SnapshotList{state_->snapshots, state_->snapshot_problems};
+  }
+
+  Result<snapshot::SnapshotManifest> remove_checkpoint(const std::string& snapshot) override {
+    auto& all = state_->snapshots;
+    for (auto each = all.begin(); each != all.end(); ++each) {
+      if (each->snapshot_id != snapshot && each->name != snapshot) continue;
+      for (const auto& record : state_->records) {
+        if (record.snapshot_id != each->snapshot_id) continue;
+        return Error{ErrorCode::kConflict, "snapshot " + snapshot + " is in use", "by " + record.sandbox_id};
+      }
+      auto removed = *each;
+      all.erase(each);
+      return removed;
+    }
+    return Error{ErrorCode::kNotFound, "no snapshot '" + snapshot + "'", {}};
+  }
+
+  Result<std::vector<Created>> copy(const std::string& sandbox, const CopyRequest& request,
+                                    const Progress& progress) override {
+    state_->last_copy = request;
+    progress("copying");
+    state_->while_busy();
+    if (state_->life_cycle_error) return *state_->life_cycle_error;
     if (find(sandbox) == nullptr) return missing(sandbox);
+    std::vector<Created> copies;
+    for (std::uint32_t i = 1; i <= request.copies; ++i) {
+      registry::SandboxRecord record = *find(sandbox);
+      record.sandbox_id = "copy00000000000000" + std::to_string(100 + i);
+      if (record.name) *record.name += "-copy-" + std::to_string(i);
+      state_->records.push_back(record);
+      copies.push_back({{record, std::nullopt}, state_->warnings});
+    }
+    return copies;
+  }
+
+  Result<Pruned> prune() override {
+    if (state_->life_cycle_error) return *state_->life_cycle_error;
+    return state_->pruned;
+  }
+
+  Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override {
+    auto* record = find(sandbox);
+    if (record == nullptr) return missing(sandbox);
     state_->last_exec = options;
+    if (record->status == registry::SandboxState::kSuspended) {
+      if (options.progress) options.progress("starting the machine");
+      if (options.progress) options.progress("waiting for it");
+      record->status = registry::SandboxState::kRunning;
+    }
     return state_->program(options);
   }
 
@@ -95,6 +196,11 @@ class FakeRuntime final : public Runtime {
   Result<HostReport> doctor() override { return state_->report; }
 
  private:
+  static bool passes(ListFilter filter, registry::SandboxState status) {
+    if (filter == ListFilter::kRunning) return status == registry::SandboxState::kRunning;
+    if (filter == ListFilter::kSuspended) return status == registry::SandboxState::kSuspended;
+    return true;
+  }
   registry::SandboxRecord* find(const std::string& sandbox) {
     for (auto& record : state_->records) {
       if (record.sandbox_id == sandbox || record.name == sandbox) return &record;

@@ -171,7 +171,6 @@ TEST_CASE("every failure of exec and run that is ours is 125") {
 
 TEST_CASE("what arrives later is refused with one sentence") {
   CommandLine tl = with_sandbox();
-  REQUIRE(contains(tl({"sbx", "create", "--snapshot", "x"}).error, "this version of tl has no snapshots"));
   REQUIRE(tl({"sbx", "create", "--expose", "80"}).exit_code == 2);
   REQUIRE(tl({"sbx", "create", "-A", "example.com"}).exit_code == 2);
   REQUIRE(contains(tl({"sbx", "run", "-D", "10.0.0.0/8", "true"}).error, "no network"));
@@ -208,8 +207,9 @@ TEST_CASE("the global flags work at every level") {
 
 TEST_CASE("every flag of create reaches the runtime") {
   CommandLine tl;
-  REQUIRE(tl({"sbx", "create", "web", "-c", "1.5", "-m", "2048", "--disk-mb", "20480", "-i", "img", "-t",
-              "60", "-n", "--accel", "tcg"})
+  REQUIRE(tl({"sbx", "create", "web",          "-c", "1.5", "-m",      "2048", "--disk-mb",      "20480",
+              "-i",  "img",    "-t",           "60", "-n",  "--accel", "tcg",  "--idle-timeout", "30",
+              "-s",  "snap",   "--no-template"})
               .exit_code == 0);
   const auto& request = *tl.state->last_create;
   REQUIRE(request.name == "web");
@@ -220,6 +220,91 @@ TEST_CASE("every flag of create reaches the runtime") {
   REQUIRE(request.timeout_secs == 60);
   REQUIRE(request.wait == tl::CreateWait::kNoWait);
   REQUIRE(request.accelerator == tl::AcceleratorChoice::kTcg);
+  REQUIRE(request.idle_timeout_secs == 30);
+  REQUIRE(request.snapshot == "snap");
+  REQUIRE(request.template_use == tl::TemplateUse::kNever);
+}
+
+TEST_CASE("what is not asked for at create is left to the runtime") {
+  CommandLine tl;
+  REQUIRE(tl({"sbx", "create"}).exit_code == 0);
+  const auto& request = *tl.state->last_create;
+  REQUIRE_FALSE(request.cpus);
+  REQUIRE_FALSE(request.image);
+  REQUIRE_FALSE(request.snapshot);
+  REQUIRE(request.idle_timeout_secs == 0);
+  REQUIRE(request.template_use == tl::TemplateUse::kWhenThere);
+}
+
+TEST_CASE("run takes what create takes to start from") {
+  CommandLine tl;
+  REQUIRE(tl({"sbx", "run", "--snapshot=warm", "--no-template", "x", "-s", "y"}).exit_code == 0);
+  REQUIRE(tl.state->last_create->snapshot == "warm");
+  REQUIRE(tl.state->last_create->template_use == tl::TemplateUse::kNever);
+  REQUIRE(tl.state->last_exec->command == Words{"x", "-s", "y"});
+  REQUIRE(tl({"sbx", "run", "--idle-timeout", "5", "x"}).exit_code == 125);
+}
+
+TEST_CASE("a command with a call takes a word for a subcommand only when it is one exactly") {
+  CommandLine tl = with_sandbox();
+  tl({"sbx", "create", "l"});
+  tl({"sbx", "create", "ls"});
+  const auto copied = [&tl](const Words& words) {
+    tl.state->snapshots.clear();
+    tl.state->last_checkpoint.reset();
+    REQUIRE(tl(words).exit_code == 0);
+    return tl.state->snapshots.empty() ? std::string()
+                                       : tl.state->snapshots.front().sandbox_name.value_or("");
+  };
+  REQUIRE(copied({"sbx", "checkpoint", "sb"}) == "sb");
+  REQUIRE(copied({"sbx", "snapshot", "sb"}) == "sb");
+  REQUIRE(copied({"sbx", "ch", "-t", "5", "sb", "--name=n"}) == "sb");
+  REQUIRE(copied({"sbx", "checkpoint", "--checkpoint-type", "memory", "l"}) == "l");
+  REQUIRE(copied({"sbx", "checkpoint", "--", "ls"}) == "ls");
+  REQUIRE(copied({"sbx", "checkpoint", "-t", "5", "--", "ls"}) == "ls");
+  for (const auto* word : {"ls", "list"}) {
+    REQUIRE(copied({"sbx", "checkpoint", word}).empty());
+    REQUIRE(copied({"sbx", "checkpoint", "--json", word}).empty());
+    REQUIRE_FALSE(tl.state->last_checkpoint);
+  }
+  REQUIRE(contains(tl({"sbx", "checkpoint", "lst"}).error, "no sandbox 'lst'"));
+  REQUIRE(tl({"sbx", "checkpoint", ""}).exit_code == 3);
+}
+
+TEST_CASE("a command with a call and no word at all says what is missing") {
+  CommandLine tl;
+  for (const auto& words : {Words{"sbx", "checkpoint"}, Words{"sbx", "checkpoint", "--name="},
+                            Words{"sbx", "checkpoint", "--json", "--"}}) {
+    const auto outcome = tl(words);
+    REQUIRE(outcome.exit_code == 2);
+    REQUIRE(outcome.error == "Error: ID is missing\nhint: see 'tl sbx checkpoint --help'\n");
+  }
+  REQUIRE(contains(tl({"sbx", "checkpoint", "a", "b"}).error, "unexpected word 'b'"));
+  REQUIRE(contains(tl({"sbx", "checkpoint", "rm"}).error, "ID is missing"));
+  REQUIRE(tl.state->times_opened == 0);
+}
+
+TEST_CASE("a command with a call shows both ways to call it") {
+  CommandLine tl;
+  const auto help = tl({"sbx", "checkpoint", "--help"}).out;
+  REQUIRE(
+      contains(help, "Usage: tl sbx checkpoint [FLAGS] ID\n       tl sbx checkpoint [FLAGS] COMMAND ...\n"));
+  REQUIRE(contains(help, "'tl sbx checkpoint -- ls'"));
+  REQUIRE(contains(help, "\nCommands:\n"));
+  REQUIRE(contains(tl({"sbx", "checkpoint", "ls", "--help"}).out, "Usage: tl sbx checkpoint ls [FLAGS]\n"));
+}
+
+TEST_CASE("values of the life cycle's flags are checked for their form") {
+  CommandLine tl = with_sandbox();
+  for (const auto& words :
+       {Words{"sbx", "checkpoint", "sb", "--checkpoint-type", "disk"},
+        Words{"sbx", "checkpoint", "sb", "-t", "0"}, Words{"sbx", "checkpoint", "sb", "-t", "soon"},
+        Words{"sbx", "copy", "sb", "-n", "-1"}, Words{"sbx", "copy", "sb", "-n", "1.5"},
+        Words{"sbx", "copy", "sb", "-n", "4294967296"}, Words{"sbx", "create", "--idle-timeout", "1h"}}) {
+    REQUIRE(tl(words).exit_code == 5);
+  }
+  REQUIRE_FALSE(tl.state->last_checkpoint);
+  REQUIRE_FALSE(tl.state->last_copy);
 }
 
 TEST_CASE("help goes to stdout and needs nothing") {
