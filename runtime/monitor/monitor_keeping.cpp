@@ -69,18 +69,18 @@ asio::awaitable<Result<void>> Monitor::suspend() {
 }
 
 asio::awaitable<Result<void>> Monitor::save_and_stop() {
-  if (auto quiet = co_await agent_->quiesce(kQuiesceLimit); !quiet)
-    co_return quiet.error().within("stop the sandbox's processes");
+  const auto quiet = co_await agent_->quiesce(kQuiesceLimit);
+  if (!quiet) co_return quiet.error().within("stop the sandbox's processes");
   auto saved = co_await assembly_->machine().pause();
   if (saved) {
     saved = co_await assembly_->save(Durability::kSynced);
     if (saved) saved = become(SandboxState::kSuspended);
     if (saved) co_return saved;
-    if (auto resumed = co_await assembly_->machine().resume(); !resumed)
-      log_.info("{}", resumed.error().message);
+    const auto resumed = co_await assembly_->machine().resume();
+    if (!resumed) log_.info("{}", resumed.error().message);
   }
-  if (auto released = co_await agent_->release(kQuiesceLimit); !released)
-    log_.info("{}", released.error().message);
+  const auto released = co_await agent_->release(kQuiesceLimit);
+  if (!released) log_.info("{}", released.error().message);
   co_return saved;
 }
 
@@ -89,8 +89,12 @@ asio::awaitable<Result<void>> Monitor::checkpoint(Kind kind, std::string key) {
     co_return Error{ErrorCode::kOutOfRange, "a malformed key of a snapshot", ""};
   const std::filesystem::path folder = std::filesystem::path(options_.home) / "snapshots" / key;
   if (auto begun = begin_keeping(SandboxState::kSnapshotting); !begun) co_return begun;
-  Result<void> kept = kind == Kind::kMachine ? co_await checkpoint_machine(folder, Durability::kSynced)
-                                             : co_await checkpoint_disk(folder);
+  Result<void> kept;
+  if (kind == Kind::kMachine) {
+    kept = co_await checkpoint_machine(folder, Durability::kSynced);
+  } else {
+    kept = co_await checkpoint_disk(folder);
+  }
   if (kept && !end_) co_await flatten_disk();
   if (!end_) {
     if (auto back = become(SandboxState::kRunning); !back) log_.info("{}", back.error().message);
@@ -102,16 +106,18 @@ asio::awaitable<Result<void>> Monitor::checkpoint(Kind kind, std::string key) {
 // The file system is frozen so that what is on the disk is whole, and the machine stands still for as long as
 // the disk takes to begin a new layer.
 asio::awaitable<Result<void>> Monitor::checkpoint_disk(std::filesystem::path folder) {
-  if (auto frozen = co_await agent_->freeze(kFreezeLease, kFreezeLimit); !frozen)
-    co_return frozen.error().within("freeze the sandbox's file system");
+  const auto frozen = co_await agent_->freeze(kFreezeLease, kFreezeLimit);
+  if (!frozen) co_return frozen.error().within("freeze the sandbox's file system");
   const auto began = Clock::now();
   Result<void> kept = co_await assembly_->machine().pause();
   if (kept) {
     kept = assembly_->freeze_disk();
-    if (auto resumed = co_await assembly_->machine().resume(); !resumed && kept) kept = resumed;
+    const auto resumed = co_await assembly_->machine().resume();
+    if (!resumed && kept) kept = resumed;
   }
   const auto stood = milliseconds_since(began);
-  if (auto thawed = co_await agent_->thaw(kFreezeLimit); !thawed) log_.info("{}", thawed.error().message);
+  const auto thawed = co_await agent_->thaw(kFreezeLimit);
+  if (!thawed) log_.info("{}", thawed.error().message);
   if (!kept) co_return kept;
   log_.info("checkpoint of the disk: the guest stood still for {} ms", stood);
   co_return assembly_->export_disk(folder / registry::layout::kDisk);
@@ -120,8 +126,8 @@ asio::awaitable<Result<void>> Monitor::checkpoint_disk(std::filesystem::path fol
 asio::awaitable<Result<void>> Monitor::checkpoint_machine(std::filesystem::path folder,
                                                           Durability durability) {
   const auto began = Clock::now();
-  if (auto quiet = co_await agent_->quiesce(kQuiesceLimit); !quiet)
-    co_return quiet.error().within("stop the sandbox's processes");
+  const auto quiet = co_await agent_->quiesce(kQuiesceLimit);
+  if (!quiet) co_return quiet.error().within("stop the sandbox's processes");
   std::optional<ForkedWriter> writer;
   Result<void> kept = co_await assembly_->machine().pause();
   if (kept) {
@@ -132,9 +138,11 @@ asio::awaitable<Result<void>> Monitor::checkpoint_machine(std::filesystem::path 
     } else {
       kept = saved.error();
     }
-    if (auto resumed = co_await assembly_->machine().resume(); !resumed && kept) kept = resumed;
+    const auto resumed = co_await assembly_->machine().resume();
+    if (!resumed && kept) kept = resumed;
   }
-  if (auto released = co_await agent_->release(kQuiesceLimit); !released && kept) kept = released;
+  const auto released = co_await agent_->release(kQuiesceLimit);
+  if (!released && kept) kept = released;
   log_.info("checkpoint of the machine: the guest stood still for {} ms", milliseconds_since(began));
   if (writer) {
     const Result<void> written = co_await writer->finish(context_.get_executor());
@@ -145,8 +153,8 @@ asio::awaitable<Result<void>> Monitor::checkpoint_machine(std::filesystem::path 
 }
 
 asio::awaitable<void> Monitor::flatten_disk() {
-  if (auto flattened = co_await assembly_->flatten_disk(context_.get_executor()); !flattened)
-    log_.info("flatten the disk: {}", flattened.error().message);
+  const auto flattened = co_await assembly_->flatten_disk(context_.get_executor());
+  if (!flattened) log_.info("flatten the disk: {}", flattened.error().message);
 }
 
 asio::awaitable<void> Monitor::make_template() {
