@@ -95,7 +95,10 @@ Result<void> Vcpu::restore(const VcpuState& state) {
   if (auto set = io(fd, KVM_SET_REGS, "KVM_SET_REGS", &copy.registers); !set) return set;
   if (auto set = io(fd, KVM_SET_SREGS, "KVM_SET_SREGS", &copy.system); !set) return set;
   if (auto set = io(fd, kSetXsave, "KVM_SET_XSAVE", copy.xsave.data()); !set) return set;
-  if (auto set = io(fd, KVM_SET_XCRS, "KVM_SET_XCRS", &copy.xcrs); !set) return set;
+  // None where the processor has no XSAVE, and then KVM refuses to hear of it.
+  if (copy.xcrs.nr_xcrs > 0) {
+    if (auto set = io(fd, KVM_SET_XCRS, "KVM_SET_XCRS", &copy.xcrs); !set) return set;
+  }
   if (auto set = io(fd, KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &copy.debug); !set) return set;
   if (auto set = io(fd, KVM_SET_LAPIC, "KVM_SET_LAPIC", &copy.apic); !set) return set;
   for (const kvm_msr_entry& msr : copy.msrs) {
