@@ -117,8 +117,16 @@ Result<snapshot::RamPages> Assembly::pages(Pages which) {
     found->written.add(pages_of(part, ram));
     found->zero.remove(pages_of(part, ram));
   }
-  if (which == Pages::kAll) {
-    found->written.add({0, found->written.size()});
+  // A machine that was restored has all that it has not touched from the image in its folder.
+  if (which == Pages::kAll && plan_.begin == Plan::Begin::kRestore) {
+    auto folder = open_folder(machine_folder());
+    if (!folder) return folder.error();
+    const auto image = MemoryImage::open(*std::move(folder), machine_folder(), memory_bytes());
+    if (image) {
+      found->written |= image->contents();
+    } else {
+      found->written.add({0, found->written.size()});
+    }
     found->written -= found->zero;
   }
   return found;
