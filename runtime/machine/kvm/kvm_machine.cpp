@@ -227,7 +227,12 @@ Result<void> KvmMachine::State::restore(std::vector<Vcpu>& made) {
   }
   if (auto restored = vm->restore(state->vm); !restored) return restored;
   serial->restore(state->serial);
-  return wiring.board->restore(state->board);
+  if (auto restored = wiring.board->restore(state->board); !restored) return restored;
+  // The TSCs run since they were set: a guest compares them with its clock, so the clock has to have come as
+  // far.
+  const auto tsc = made.front().tsc();
+  if (!tsc) return tsc.error();
+  return vm->set_clock(state->vm.clock.clock + (*tsc - state->tsc) * 1'000'000 / state->tsc_khz);
 }
 
 Result<MachineState> KvmMachine::State::save() {
@@ -243,6 +248,9 @@ Result<MachineState> KvmMachine::State::save() {
   auto chips = vm->save();
   if (!chips) return chips.error();
   state.vm = *chips;
+  const auto at_clock = vcpus->vcpu(0).tsc();
+  if (!at_clock) return at_clock.error();
+  state.tsc = *at_clock;
   state.serial = serial->save();
   state.board = wiring.board->save();
   return state;

@@ -50,6 +50,7 @@ Result<void> get(StateReader& from, VcpuState& into) {
 Result<void> get(StateReader& from, MachineState& into) {
   if (auto got = from.expect(kBegin); !got) return got;
   if (auto got = from.get(into.tsc_khz); !got) return got;
+  if (auto got = from.get(into.tsc); !got) return got;
   std::uint64_t vcpus = 0;
   if (auto got = from.get(vcpus); !got) return got;
   if (vcpus == 0 || vcpus > kMostVcpus)
@@ -74,6 +75,7 @@ std::vector<std::byte> to_bytes(const MachineState& state) {
   StateWriter to;
   to.mark(kBegin);
   to.put(state.tsc_khz);
+  to.put(state.tsc);
   to.put(std::uint64_t{state.vcpus.size()});
   for (const VcpuState& vcpu : state.vcpus) put(to, vcpu);
   to.mark("chips");

@@ -16,6 +16,7 @@ namespace tl::machine::kvm {
 // All of a KVM machine but its memory and what is behind its devices; plain data.
 struct MachineState {
   std::uint32_t tsc_khz = 0;
+  std::uint64_t tsc = 0;  // the first vCPU's, when vm.clock was read
   VmState vm;
   std::vector<VcpuState> vcpus;
   SerialState serial;

@@ -141,6 +141,16 @@ Result<std::uint32_t> Vcpu::tsc_khz() const {
   return static_cast<std::uint32_t>(*khz);
 }
 
+Result<std::uint64_t> Vcpu::tsc() const {
+  constexpr std::uint32_t kMsrTsc = 0x10;
+  MsrTable table = {};
+  table.head.count = 1;
+  table.entry[0].index = kMsrTsc;
+  const auto got = kvm_ioctl(fd_.get(), kGetMsrs, "KVM_GET_MSRS", reinterpret_cast<unsigned long>(&table));
+  if (!got) return got.error();
+  return table.entry[0].data;
+}
+
 Result<void> Vcpu::set_tsc_khz(std::uint32_t khz) {
   const auto done = kvm_ioctl(fd_.get(), KVM_SET_TSC_KHZ, "KVM_SET_TSC_KHZ", khz);
   if (!done) return done.error();

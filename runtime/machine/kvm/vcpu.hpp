@@ -45,6 +45,7 @@ class Vcpu {
   void note_pause();
   // How fast the TSC counts.
   [[nodiscard]] Result<std::uint32_t> tsc_khz() const;
+  [[nodiscard]] Result<std::uint64_t> tsc() const;
   // Has it count at another rate, where the processor can.
   Result<void> set_tsc_khz(std::uint32_t khz);
 

@@ -128,8 +128,13 @@ Result<void> Vm::restore(const VmState& state) {
     if (auto done = set(fd(), KVM_SET_IRQCHIP, "KVM_SET_IRQCHIP", controller); !done) return done;
   }
   if (auto done = set(fd(), KVM_SET_PIT2, "KVM_SET_PIT2", copy.timer); !done) return done;
-  copy.clock.flags = 0;  // no more than the clock itself
-  return set(fd(), KVM_SET_CLOCK, "KVM_SET_CLOCK", copy.clock);
+  return set_clock(copy.clock.clock);
+}
+
+Result<void> Vm::set_clock(std::uint64_t nanoseconds) {
+  kvm_clock_data clock = {};  // no flags: no more than the clock itself
+  clock.clock = nanoseconds;
+  return set(fd(), KVM_SET_CLOCK, "KVM_SET_CLOCK", clock);
 }
 
 Result<std::size_t> Vm::run_bytes() const {

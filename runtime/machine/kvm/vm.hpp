@@ -37,6 +37,8 @@ class Vm {
   // While no vCPU runs. The clock goes on from where it was saved.
   [[nodiscard]] Result<VmState> save() const;
   Result<void> restore(const VmState& state);
+  // What the guest's clock says, in nanoseconds.
+  Result<void> set_clock(std::uint64_t nanoseconds);
 
   [[nodiscard]] int fd() const { return vm_.get(); }
 
