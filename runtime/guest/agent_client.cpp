@@ -67,12 +67,33 @@ asio::awaitable<Result<bool>> await_echo(std::shared_ptr<Opening> opening, Hands
   }
 }
 
+// Ends a session that the agent is still in, and waits until the agent says so: its last words are a GOAWAY,
+// and what comes before them it would take for a part of that session. An agent without one says nothing.
+asio::awaitable<Result<void>> end_old_session(std::shared_ptr<Opening> opening, milliseconds patience) {
+  const std::vector<std::byte> flush(kFlushBytes, std::byte{0xFF});
+  limit_attempt(opening, Clock::now() + patience);
+  asio::error_code failed;
+  co_await asio::async_write(opening->descriptor, asio::buffer(flush.data(), flush.size()),
+                             asio::redirect_error(asio::use_awaitable, failed));
+  if (!failed) {
+    std::array<std::byte, 256> words;
+    co_await opening->descriptor.async_read_some(asio::buffer(words.data(), words.size()),
+                                                 asio::redirect_error(asio::use_awaitable, failed));
+  }
+  if (failed && failed != asio::error::operation_aborted)
+    co_return Error{ErrorCode::kFailure, "the agent link: " + failed.message(), ""};
+  co_return Result<void>();
+}
+
 asio::awaitable<Result<void>> make_handshake(std::shared_ptr<Opening> opening,
                                              AgentClient::ConnectLimits limits) {
   const auto deadline = Clock::now() + limits.total;
   milliseconds patience = limits.retry;
-  const bool flush = limits.old_session == AgentClient::ConnectLimits::OldSession::kOpen;
-  std::vector<std::byte> message(flush ? kFlushBytes : 0, std::byte{0xFF});
+  if (limits.old_session == AgentClient::ConnectLimits::OldSession::kOpen) {
+    const auto ended = co_await end_old_session(opening, patience);
+    if (!ended) co_return ended.error();
+  }
+  std::vector<std::byte> message;  // empty in front of the first
   while (Clock::now() < deadline) {
     const Handshake handshake = new_handshake();
     message.insert(message.end(), handshake.begin(), handshake.end());
