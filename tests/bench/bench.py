@@ -22,6 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 if "TL" in os.environ:
     os.environ.setdefault("TL_E2E_TL", os.environ["TL"])
 
+from life_cycle import PUBLISHED, LifeCycle  # noqa: E402
 from measure import Samples  # noqa: E402
 from plain_qemu import PlainQemu  # noqa: E402
 from rows import ROWS  # noqa: E402
@@ -47,7 +48,7 @@ class Bench:
     @functools.cached_property
     def sandbox(self):
         """A running one, with the loop program in it."""
-        sandbox = self.tl.create("bench")
+        sandbox = self.tl.create("bench", "--no-template")
         program = pathlib.Path(self._folder.name, "spawn_loop")
         subprocess.run(["gcc", "-O2", "-static", "-o", program, HERE / "spawn_loop.c"], check=True)
         words = ("--user", "root", "-i", "--", "sh", "-c", "cat > /tmp/spawn_loop; chmod +x /tmp/spawn_loop")
@@ -65,6 +66,12 @@ class Bench:
         assert self.sandbox
         (emulator,) = self.tl.emulators()
         return PlainQemu(self._folder.name, emulator, self.stream_bytes)
+
+    @functools.cached_property
+    def life_cycle_home(self):
+        tl = Tl()
+        self._homes.append(tl)
+        return tl
 
     def exec_words(self, *command):
         return [self.tl.binary, "sbx", "exec", self.sandbox, "--user", "root", "--", *command]
@@ -116,13 +123,32 @@ def show(row, ours, theirs):
     if theirs:
         ratio = ours.median / theirs.median
         compared = f"{theirs.median:9.2f} {theirs.low:9.2f} {theirs.p90:9.2f} {ratio:7.2f}"
+    show_line(row.title, row.unit, ours, compared, figure, row.bound or "stated", verdict)
+    return report
+
+
+def show_line(title, unit, ours, compared, figure, bound, verdict):
     said = {True: "PASS", False: "FAIL", None: "-"}[verdict]
     print(
-        f"{row.title:<48} {row.unit:<5} {ours.median:9.2f} {ours.low:9.2f} {ours.p90:9.2f} "
-        f"{compared:<37} {figure:9.2f} {row.bound or 'stated':<10} {said}",
+        f"{title:<48} {unit:<5} {ours.median:9.2f} {ours.low:9.2f} {ours.p90:9.2f} "
+        f"{compared:<37} {figure:9.2f} {bound:<10} {said}",
         flush=True,
     )
-    return report
+
+
+def show_life_cycle(bench, parts, rounds):
+    """Rows with nothing of plain QEMU's beside them; some have more than one line."""
+    for line in LifeCycle(bench.life_cycle_home, rounds).run(parts):
+        median = line.samples.median
+        show_line(line.title, line.unit, line.samples, "", median, line.bound, line.holds)
+        yield {
+            "title": line.title,
+            "unit": line.unit,
+            "ours": line.samples.report(),
+            "figure": median,
+            "bound": line.bound,
+            "pass": line.holds,
+        }
 
 
 def facts(bench):
@@ -145,8 +171,8 @@ def facts(bench):
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__)
-    names = [row.name for row in ROWS]
-    parser.add_argument("--rows", help=f"only these, with commas between: {','.join(names)}")
+    names = [row.name for row in ROWS] + list(LifeCycle.PARTS)
+    parser.add_argument("--rows", "--parts", help=f"only these, with commas between: {','.join(names)}")
     parser.add_argument("--rounds", type=int, default=10, help="how often each side is measured (default 10)")
     parser.add_argument("--stream-mib", type=int, default=1024, help="length of the output row's stream")
     parser.add_argument("--json", metavar="FILE", help="write the report to FILE")
@@ -155,11 +181,11 @@ def options():
     unknown = set(wanted) - set(names)
     if unknown or chosen.rounds < 1:
         parser.error(f"no such row: {', '.join(sorted(unknown))}" if unknown else "at least one round")
-    return chosen, [row for row in ROWS if row.name in wanted]
+    return chosen, [row for row in ROWS if row.name in wanted], [part for part in LifeCycle.PARTS if part in wanted]
 
 
 def main():
-    chosen, rows = options()
+    chosen, rows, parts = options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("broken off"))  # so that what follows is cleaned up
     bench = Bench(chosen.stream_mib << 20)
     try:
@@ -174,6 +200,9 @@ def main():
         for row in rows:
             row = row(bench)
             report["rows"].append(show(row, *measure(row, chosen.rounds)))
+        report["rows"].extend(show_life_cycle(bench, parts, chosen.rounds))
+        if parts:
+            print(f"\n{PUBLISHED}")
     finally:
         bench.close()
     if chosen.json:

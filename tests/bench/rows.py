@@ -44,7 +44,7 @@ class Create(Row):
 
     def measure(self):
         began = time.perf_counter()
-        sandbox = self.bench.tl.create()
+        sandbox = self.bench.tl.create("--no-template")
         seconds = time.perf_counter() - began
         self.bench.tl.ok("terminate", sandbox)
         return seconds * 1e3

@@ -4,6 +4,7 @@
 --kvm` runs it where /dev/kvm works, else in the lab."""
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -19,13 +20,18 @@ os.environ["TL_E2E_ACCEL"] = "kvm"
 
 import qemu_on_kvm  # noqa: E402
 import tracing  # noqa: E402
+from life_cycle import PUBLISHED, LifeCycle  # noqa: E402
 from measure import Samples, Spawned, cpu_seconds  # noqa: E402
 from plain_qemu import cpio_newc  # noqa: E402
 from support import environment  # noqa: E402
 from support.tl import Tl  # noqa: E402
 
 PROGRAMS = environment.TL.parent
+# What a program does, counted: the same on every machine, so a regression shows.
+COUNTS = json.loads((HERE / "counts.json").read_text())
 EXITS = pathlib.Path("/sys/kernel/debug/kvm/exits")
+UPTIME = "read up _ </proc/uptime; echo $up $EPOCHREALTIME"
+KVM_COUNTS = ("exits", "io_exits", "mmio_exits", "halt_exits", "pf_taken", "irq_injections")
 FIO = "--direct=1 --size=64M --filename=/bench.data --ioengine=psync --runtime=3 --time_based --output-format=terse"
 JOBS = {"4k randread": "randread 4k", "4k randwrite": "randwrite 4k", "1M read": "read 1M", "1M write": "write 1M"}
 
@@ -36,6 +42,12 @@ def row(title, unit, ours, theirs, bound, holds):
     said = {True: "PASS", False: "FAIL", None: "stated"}[holds]
     print(f"{title:<46} {unit:<6} {ours:10.2f} {compared}  {bound:<22} {said}", flush=True)
     return holds is not False
+
+
+def count(name, value):
+    """One line of a count that has its bound in counts.json."""
+    most = COUNTS[name]
+    return row(name, "", value, None, f"<= {most}", value <= most)
 
 
 class Bench:
@@ -54,7 +66,7 @@ class Bench:
 
     def plain(self):
         """QEMU with the kernel and the initramfs of a sandbox, and an init that says when it is there."""
-        sandbox = self.qemus.ok("create", "--accel", "tcg").text
+        sandbox = self.qemus.ok("create", "--accel", "tcg", "--no-template").text
         (emulator,) = self.qemus.emulators()
         words = [os.fsdecode(word) for word in emulator.command]
         source = words[words.index("-initrd") + 1].replace("/proc/self/", f"/proc/{emulator.pid}/")
@@ -72,9 +84,11 @@ class Bench:
         ours, theirs, ratios = [], [], []
         for turn in range(self.rounds + 1):
             began = time.monotonic()
-            sandbox = self.ours.create()
-            ready = time.monotonic()
-            up = float(self.ours.shell(sandbox, "cut -d' ' -f1 /proc/uptime")) - (time.monotonic() - ready)
+            sandbox = self.ours.create("--no-template")
+            ready, at = time.monotonic(), time.time()
+            # The guest has the host's time, so it can tell how long it had been up when create came back.
+            said = self.ours.ok("exec", sandbox, "--", "bash", "-c", UPTIME).text.split()
+            up = float(said[0]) - (float(said[1]) - at)
             self.ours.ok("terminate", sandbox)
             reference = plain.seconds_to_init()
             if turn == 0:
@@ -92,18 +106,12 @@ class Bench:
             print("first KVM_RUN: this host's kernel has no ftrace", flush=True)
             return True
         plain = self.plain()
-        words = [str(self.ours.binary), "sbx", "create", "--accel", "kvm"]
+        words = [str(self.ours.binary), "sbx", "create", "--accel", "kvm", "--no-template"]
         mine, other = [], []
         for _ in range(5):
-            mine.append(tracing.until_first_entry(words, self.ours.variables, "vcpu-", lambda process: process.communicate()))
+            mine.append(tracing.until_first_entry(words, self.ours.variables, "vcpu-", tracing.wait_for_end))
             self.ours.ok("terminate", *self.ours.sbx("ls", "-q").lines)
-
-            def stop(process):
-                time.sleep(1.5)
-                process.kill()
-                process.communicate()
-
-            other.append(tracing.until_first_entry(plain.words, self.ours.variables, "qemu-system", stop))
+            other.append(tracing.until_first_entry(plain.words, self.ours.variables, "qemu-system", tracing.kill_when_entered))
         good = True
         for title, unit, scale, field in (
             ("exec to first KVM_RUN", "ms", 1e3, "seconds"),
@@ -112,10 +120,12 @@ class Bench:
         ):
             a, b = (statistics.median(getattr(start, field) for start in starts) * scale for starts in (mine, other))
             good = row(f"{title} | QEMU's", unit, a, b, "<= 0.25 x", a <= b / 4) and good
+        for name, field in (("system calls until the first KVM_RUN", "syscalls"), ("page faults until the first KVM_RUN", "page_faults")):
+            good = count(name, statistics.median(getattr(start, field) for start in mine)) and good
         return good
 
     def idle(self):
-        sandbox = self.ours.create()
+        sandbox = self.ours.create("--no-template")
         self.ours.shell(sandbox, "true")
         (monitor,) = self.ours.monitors()
         time.sleep(5)
@@ -130,17 +140,43 @@ class Bench:
         return row("CPU of an idle sandbox", "%", share, None, "< 1", share < 1) and good
 
     def counts(self):
-        before = {path.name: int(path.read_text()) for path in EXITS.parent.iterdir() if path.is_file()}
-        sandbox = self.ours.create()
-        for name in ("exits", "io_exits", "mmio_exits", "halt_exits", "pf_taken", "irq_injections"):
-            row(f"KVM's {name} until agent ready", "", int((EXITS.parent / name).read_text()) - before[name], None, "", None)
+        """By the names of /sys/kernel/debug/kvm."""
+        names = {name: f"KVM's {name} until the agent is ready" for name in KVM_COUNTS}
+        before = {name: int((EXITS.parent / name).read_text()) for name in names}
+        sandbox = self.ours.create("--no-template")
+        now = {name: int((EXITS.parent / name).read_text()) for name in names}
         self.ours.ok("terminate", sandbox)
+        return all([count(title, now[name] - before[name]) for name, title in names.items()])
+
+    def life_cycle(self, parts):
+        good = True
+        for line in LifeCycle(self.ours, self.rounds).run(parts):
+            good = row(line.title, line.unit, line.samples.median, None, line.bound, line.holds) and good
+        return good
+
+    def vmm(self):
+        """What the monitor does to restore a machine, without what was before it: the client, the links."""
+        if not tracing.is_there():
+            print("restore to first KVM_RUN: this host's kernel has no ftrace", flush=True)
+            return True
+        source = self.ours.create("--no-template")
+        snapshot = self.ours.ok("checkpoint", "--checkpoint-type", "memory", source).text
+        self.ours.ok("terminate", source)
+        words = [str(self.ours.binary), "sbx", "create", "--snapshot", snapshot]
+        starts = []
+        for _ in range(5):
+            starts.append(tracing.until_first_entry(words, self.ours.variables, "vcpu-", tracing.wait_for_end))
+            self.ours.ok("terminate", *self.ours.sbx("ls", "-q").lines)
+        self.ours.ok("checkpoint", "rm", snapshot)
+        whole, own = (statistics.median(getattr(start, field) for start in starts) * 1e3 for field in ("seconds", "seconds_of_last"))
+        row("restore: exec of the monitor to first KVM_RUN", "ms", own, None, "", None)
+        row("restore: exec of the client to first KVM_RUN", "ms", whole, None, "", None)
         return True
 
     def round_trip(self):
         pairs = []
         for tl, accelerator in ((self.ours, "kvm"), (self.qemus, "tcg")):
-            sandbox = tl.ok("create", "--accel", accelerator).text
+            sandbox = tl.ok("create", "--accel", accelerator, "--no-template").text
             words = ("exec", sandbox, "--user", "root", "-i", "--", "sh", "-c", "cat > /tmp/loop; chmod +x /tmp/loop")
             tl.ok(*words, stdin=(PROGRAMS / "bench-spawn-loop").read_bytes())
             pairs.append((tl, sandbox, [], []))
@@ -169,7 +205,7 @@ class Bench:
         self.qemus.variables["BENCH_RAW_DISK"] = str(raw)
         results = []
         for tl, accelerator in ((self.ours, "kvm"), (self.qemus, "tcg")):
-            sandbox = tl.ok("create", "--accel", accelerator).text
+            sandbox = tl.ok("create", "--accel", accelerator, "--no-template").text
             tl.ok("exec", sandbox, "--user", "root", "-i", "--", "tar", "-x", "-C", "/", stdin=fio_with_libraries())
             tl.shell(sandbox, "dd if=/dev/zero of=/bench.data bs=1M count=64 conv=fsync 2>/dev/null")
             results.append((tl, sandbox, {job: [] for job in JOBS}))
@@ -204,14 +240,18 @@ def fio_with_libraries():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("boot", "share", "counts", "idle", "round_trip", "block")
+    parts = ("boot", "share", "counts", "idle", "round_trip", "block", "vmm", *LifeCycle.PARTS)
     parser.add_argument("--parts", default=",".join(parts), help="of: " + ", ".join(parts))
     parser.add_argument("--rounds", type=int, default=10)
     chosen = parser.parse_args()
     bench = Bench(chosen.rounds)
     print(f"{'row':<46} {'unit':<6} {'tl':>10} {'QEMU':>10} {'ratio':>9}  bound", flush=True)
     try:
-        good = [getattr(bench, part)() for part in chosen.parts.split(",")]
+        wanted = chosen.parts.split(",")
+        good = [getattr(bench, part)() for part in wanted if part not in LifeCycle.PARTS]
+        if lives := [part for part in wanted if part in LifeCycle.PARTS]:
+            good.append(bench.life_cycle(lives))
+            print(f"\n{PUBLISHED}")
     finally:
         bench.close()
     sys.exit(0 if all(good) else 1)
