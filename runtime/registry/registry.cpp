@@ -106,8 +106,10 @@ Result<LifeLock> Registry::take_life(const std::string& id) {
 }
 
 Result<void> Registry::wait_for_end(const std::string& id) const {
+  if (!is_sandbox_id(id)) return {};
   const auto work = open_work(id);
-  if (!work) return work.error().code == ErrorCode::kNotFound ? Result<void>() : work.error();
+  // Somebody may have terminated it meanwhile, and then the folder is gone.
+  if (!work) return errno == ENOENT ? Result<void>() : work.error();
   return LifeLock::wait_until_free(work->get());
 }
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// What suspending and resuming need of the registry.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/support/catch.hpp"
+#include "tests/unit/registry/registry_support.hpp"
+
+namespace tl::registry {
+namespace {
+
+using enum SandboxState;
+
+// A process that has a sandbox's life lock, as its monitor does, and lives until it is killed.
+class Holder {
+ public:
+  Holder(Registry& registry, const std::string& id, LifeLock life) {
+    int ready[2];
+    REQUIRE(::pipe2(ready, O_CLOEXEC) == 0);
+    const UniqueFd reading(ready[0]);
+    UniqueFd writing(ready[1]);
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) {
+      const auto adopted = registry.adopt_life(id, std::move(life).release());
+      const char outcome = adopted ? '+' : '-';
+      [[maybe_unused]] const ssize_t n = ::write(writing.get(), &outcome, 1);
+      for (;;) ::pause();
+    }
+    char outcome = 0;
+    REQUIRE(::read(reading.get(), &outcome, 1) == 1);
+    REQUIRE(outcome == '+');
+  }
+  ~Holder() { end(); }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+  void end() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+TEST_CASE("waiting for the end of what nobody has, or what is no sandbox, is over at once") {
+  TempFolder temp;
+  Registry registry = open_registry(temp.state());
+  CHECK(registry.wait_for_end("s7jus08qec4axzgbpq76h"));
+  CHECK(registry.wait_for_end("../../etc"));
+  CHECK(registry.wait_for_end(""));
+  const auto dead = make_dead(registry, "web", kRunning);
+  CHECK(registry.wait_for_end(dead.sandbox_id));
+  REQUIRE(registry.terminate(dead.sandbox_id, "test"));
+  CHECK(registry.wait_for_end(dead.sandbox_id));
+}
+
+TEST_CASE("whoever waits for a monitor's end goes on when it has ended, and not before") {
+  TempFolder temp;
+  Registry registry = open_registry(temp.state());
+  auto created = registry.create(draft("web"));
+  REQUIRE(created);
+  const std::string id = created->record.sandbox_id;
+  REQUIRE(go_to(registry, id, kRunning));
+  Holder monitor(registry, id, std::move(created->life));
+  std::atomic<bool> ended = false;
+  std::thread waiter([&] {
+    const Registry other = open_registry(temp.state());
+    if (other.wait_for_end(id)) ended = true;
+  });
+  // Others look meanwhile, and one wants the sandbox.
+  for (int i = 0; i < 50; ++i) {
+    CHECK(registry.is_alive(id));
+    CHECK(registry.take_life(id).error().code == ErrorCode::kConflict);
+    ::usleep(1000);
+  }
+  CHECK_FALSE(ended);
+  monitor.end();
+  waiter.join();
+  CHECK(ended);
+}
+
+TEST_CASE(
+    "of many who wait for a monitor's end one gets the sandbox, and those who wait are in nobody's way") {
+  TempFolder temp;
+  Registry registry = open_registry(temp.state());
+  auto created = registry.create(draft("web"));
+  REQUIRE(created);
+  const std::string id = created->record.sandbox_id;
+  for (const auto state : {kRunning, kSuspending, kSuspended}) REQUIRE(go_to(registry, id, state));
+  Holder monitor(registry, id, std::move(created->life));
+  std::atomic<int> taken = 0;
+  std::atomic<int> refused = 0;
+  std::atomic<int> done = 0;
+  constexpr int kWaiters = 8;
+  std::vector<std::thread> waiters;
+  for (int i = 0; i < kWaiters; ++i) {
+    waiters.emplace_back([&] {
+      Registry other = open_registry(temp.state());
+      const auto ended = other.wait_for_end(id);
+      const auto life = ended ? other.take_life(id) : ended.error();
+      if (life) ++taken;
+      if (!life && life.error().code == ErrorCode::kConflict) ++refused;
+      ++done;
+      while (done < kWaiters) ::usleep(1000);  // nobody lets go before all have tried
+    });
+  }
+  monitor.end();
+  for (std::thread& waiter : waiters) waiter.join();
+  CHECK(taken == 1);
+  CHECK(refused == kWaiters - 1);
+}
+
+TEST_CASE("a sandbox that could not be suspended is Running again") {
+  TempFolder temp;
+  Registry registry = open_registry(temp.state());
+  const auto created = registry.create(draft("web"));
+  REQUIRE(created);
+  const std::string id = created->record.sandbox_id;
+  REQUIRE(go_to(registry, id, kRunning));
+  const auto since = registry.read(id)->running_since;
+  REQUIRE(go_to(registry, id, kSuspending));
+  REQUIRE(go_to(registry, id, kRunning));
+  const auto record = registry.read(id);
+  REQUIRE(record);
+  CHECK(record->status == kRunning);
+  CHECK(record->running_since.has_value());
+  CHECK(*record->running_since >= *since);
+  CHECK_FALSE(record->ended_at);
+  // And the next time it can.
+  REQUIRE(go_to(registry, id, kSuspending));
+  REQUIRE(go_to(registry, id, kSuspended));
+  CHECK(registry.read(id)->status == kSuspended);
+}
+
+}  // namespace
+}  // namespace tl::registry
