@@ -31,8 +31,8 @@ class AgentClient {
     // agent may be in the middle of an old session on the same open port: give a tenth of a second then. A
     // guest that boots, or whose port is opened anew, answers the first one.
     std::chrono::milliseconds retry{5'000};
-    // The agent is in the middle of an old session, as in a guest that was restored: what ends that one goes in
-    // front of the first handshake.
+    // The agent is in the middle of an old session, as in a guest that was restored: what ends that one goes
+    // in front of the first handshake.
     enum class OldSession { kNone, kOpen } old_session = OldSession::kNone;
   };
 

@@ -52,7 +52,7 @@ enum class AcceleratorRequest { kAuto, kKvm, kTcg };
 struct AcceleratorChoice {
   Accelerator accelerator;
   std::string fingerprint;  // Verdict::fingerprint
-  std::string reason;  // one sentence: why this one
+  std::string reason;       // one sentence: why this one
 };
 
 // kvm where it can be used, else tcg, unless one is requested. kHostLacks, explaining both, when there is

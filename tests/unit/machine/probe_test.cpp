@@ -173,11 +173,10 @@ TEST_CASE("a missing, a strange, an old and a good QEMU are told apart") {
 }
 
 TEST_CASE("verdicts survive being written and read") {
-  const HostVerdicts verdicts{
-      "boot x; \"quoted\" \n",
-      "qemu y",
-      {false, "no: é\xff", "cure"},
-      {true, "QEMU 7.2.22", "", "QEMU 7.2.22 (x)"}};
+  const HostVerdicts verdicts{"boot x; \"quoted\" \n",
+                              "qemu y",
+                              {false, "no: é\xff", "cure"},
+                              {true, "QEMU 7.2.22", "", "QEMU 7.2.22 (x)"}};
   const auto read = parse_verdicts(serialize(verdicts));
   REQUIRE(read);
   CHECK(read->kvm_fingerprint == verdicts.kvm_fingerprint);
