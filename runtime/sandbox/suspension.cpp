@@ -98,7 +98,7 @@ Result<Resumed> LocalRuntime::resume(const std::string& sandbox, CreateWait wait
     record = registry_.read(id);
     if (!record) return record.error();
     if (record->status != SandboxState::kSuspended) continue;
-    if (progress) progress(fmt::format("Resuming sandbox {}…", handle(*record)));
+    if (progress) progress("resuming " + handle(*record));
     return start_again(*record, *std::move(life), how, progress);
   }
   return Error{ErrorCode::kConflict,
