@@ -65,6 +65,8 @@ class Assembly {
 
   // The machine into the work folder, its disk flushed: after that nothing is needed of this process.
   asio::awaitable<Result<void>> save(Durability durability);
+  // Before a machine that was saved into the work folder runs on, or one whose save failed.
+  Result<void> forget_saved();
   // The machine into the folder of a snapshot or template. Its memory is only there when the writer has
   // finished; it may run on meanwhile. Nothing to wait for where there is no writer.
   asio::awaitable<Result<std::optional<ForkedWriter>>> save_aside(std::filesystem::path folder,
@@ -87,7 +89,6 @@ class Assembly {
   Result<void> load_saved(machine::MachineSpec& spec);
   Result<void> map_memory();
   Result<void> fill_memory_file();
-  Result<void> forget_saved();
   // Our view of the guest's memory, whose machine's it may be.
   Result<std::span<const std::byte>> memory_view();
   enum class Pages { kChanged, kAll };

@@ -84,7 +84,7 @@ Result<void> Assembly::fill_memory_file() {
 
 Result<void> Assembly::forget_saved() {
   const auto folder = open_folder(machine_folder());
-  if (!folder) return folder.error();
+  if (!folder) return errno == ENOENT ? Result<void>() : folder.error();
   return MachineState::remove(folder->get(), plan_.record.name ? Durability::kSynced : Durability::kLazy);
 }
 

@@ -76,6 +76,9 @@ asio::awaitable<Result<void>> Monitor::save_and_stop() {
     saved = co_await assembly_->save(Durability::kSynced);
     if (saved) saved = become(SandboxState::kSuspended);
     if (saved) co_return saved;
+    // Memory and disk go on from here: a machine that was saved all the same is not theirs any more.
+    if (const auto forgotten = assembly_->forget_saved(); !forgotten)
+      log_.info("{}", forgotten.error().message);
     const auto resumed = co_await assembly_->machine().resume();
     if (!resumed) log_.info("{}", resumed.error().message);
   }

@@ -91,6 +91,8 @@ Result<void> VirtioBoard::restore(std::span<const std::byte> state) {
     if (!saved) return saved.error();
     if (auto restored = transport->restore(*saved); !restored) return restored;
   }
+  if (!from.at_end())
+    return Error{ErrorCode::kOutOfRange, "the saved state has more devices than the machine", ""};
   return {};
 }
 

@@ -53,13 +53,6 @@ Result<LifeLock> LifeLock::adopt(int work_fd, UniqueFd passed) {
   return LifeLock(std::move(passed));
 }
 
-Result<void> LifeLock::wait_until_free(int work_fd) {
-  const auto fd = open_at(work_fd, layout::kLifeLock, O_RDONLY);
-  if (!fd) return fd.error().code == ErrorCode::kNotFound ? Result<void>() : fd.error();
-  if (lock(fd->get(), LOCK_SH) != 0) return errno_error("wait for the sandbox's monitor");
-  return {};
-}
-
 bool LifeLock::is_held(int dir_fd, const std::string& relative) {
   return FileLock::is_held(dir_fd, relative + "/" + layout::kLifeLock);
 }

@@ -25,9 +25,6 @@ class LifeLock {
   // Whether anybody holds the lock of the work folder `relative` to `dir_fd`; false when there is none.
   static bool is_held(int dir_fd, const std::string& relative);
 
-  // Waits for whoever holds the lock of that work folder.
-  static Result<void> wait_until_free(int work_fd);
-
   // For passing on: the child must make its copy inheritable (dup2). The lock stays held while any copy is
   // open.
   [[nodiscard]] int fd() const { return fd_.get(); }

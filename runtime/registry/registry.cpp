@@ -105,12 +105,6 @@ Result<LifeLock> Registry::take_life(const std::string& id) {
   return LifeLock::take(work->get());
 }
 
-Result<void> Registry::wait_for_end(const std::string& id) const {
-  const auto work = open_work(id);
-  if (!work) return work.error().code == ErrorCode::kNotFound ? Result<void>() : work.error();
-  return LifeLock::wait_until_free(work->get());
-}
-
 Result<LifeLock> Registry::adopt_life(const std::string& id, UniqueFd passed) {
   const auto work = open_work(id);
   if (!work) return work.error();

@@ -89,8 +89,6 @@ class Registry {
   [[nodiscard]] bool is_alive(const std::string& id) const;
   // For starting a monitor for an existing (Suspended) sandbox; kConflict when one is alive.
   Result<LifeLock> take_life(const std::string& id);
-  // Waits until nobody is, who has it now. Returns at once when nobody has, or there is no such sandbox.
-  [[nodiscard]] Result<void> wait_for_end(const std::string& id) const;
   // For the monitor itself, with the descriptor it inherited.
   Result<LifeLock> adopt_life(const std::string& id, UniqueFd passed);
 

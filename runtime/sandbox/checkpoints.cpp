@@ -57,12 +57,11 @@ Result<snapshot::SnapshotStore> LocalRuntime::snapshots() {
 
 Result<void> LocalRuntime::keep_suspended(const SandboxRecord& record, CheckpointType type,
                                           const std::filesystem::path& folder) {
-  if (auto ended = registry_.wait_for_end(record.sandbox_id); !ended) return ended;
-  const auto life = registry_.take_life(record.sandbox_id);
+  const auto life = take_suspended(record.sandbox_id);
   if (!life) return life.error();
-  const auto now = registry_.read(record.sandbox_id);
-  if (!now) return now.error();
-  if (now->status != SandboxState::kSuspended) return not_live(*now);
+  if (!*life)
+    return Error{ErrorCode::kConflict, fmt::format("sandbox {} is no longer suspended", handle(record)),
+                 "try again"};
   const auto work = registry_.work_path(record.sandbox_id);
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();

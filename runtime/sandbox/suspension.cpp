@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Suspending and resuming. A suspended sandbox has no process: whoever resumes it takes the life lock, and
 // starts a monitor that inherits it.
+#include <poll.h>
+
 #include "runtime/monitor/control.hpp"
 #include "runtime/registry/paths.hpp"
 #include "runtime/sandbox/liveness.hpp"
@@ -18,8 +20,9 @@ using registry::SandboxState;
 constexpr auto kSuspendLimit = 600s;
 // To begin it.
 constexpr auto kAnswerLimit = 30s;
-// Others may suspend and resume it while we try to.
-constexpr int kAttempts = 8;
+// Until a monitor that has recorded that it is suspended has ended, or somebody else has resumed it.
+constexpr auto kHandOverLimit = 600s;
+constexpr int kNapMilliseconds = 5;
 
 Error needs_name(const SandboxRecord& record) {
   return Error{ErrorCode::kConflict,
@@ -50,7 +53,7 @@ Result<SandboxInfo> LocalRuntime::suspend(const std::string& sandbox, CreateWait
   if (!record->name) return needs_name(*record);
   if (record->status == SandboxState::kSuspending) {
     if (wait == CreateWait::kNoWait) return SandboxInfo{*std::move(record), std::nullopt};
-    if (auto ended = registry_.wait_for_end(id); !ended) return ended.error();
+    if (auto ended = take_suspended(id); !ended) return ended.error();
   } else if (wait == CreateWait::kNoWait) {
     auto begun = tell_monitor(id, monitor::kSuspendSoonPath, AfterAnswer::kReturn, kAnswerLimit);
     if (!begun) return begun.error().within("suspend " + handle(*record));
@@ -68,42 +71,47 @@ Result<SandboxInfo> LocalRuntime::suspend(const std::string& sandbox, CreateWait
   return SandboxInfo{*std::move(record), std::nullopt};
 }
 
+// A lock that somebody holds is either an ending monitor's, or of somebody who resumes it too: which one, the
+// record will tell.
+Result<std::optional<registry::LifeLock>> LocalRuntime::take_suspended(const std::string& id) {
+  const auto deadline = std::chrono::steady_clock::now() + kHandOverLimit;
+  do {
+    const auto record = registry_.read(id);
+    if (!record) return record.error();
+    const bool is_aside =
+        record->status == SandboxState::kSuspended || record->status == SandboxState::kSuspending;
+    if (!is_aside) return std::optional<registry::LifeLock>();
+    auto life = registry_.take_life(id);
+    if (life) {
+      const auto now = registry_.read(id);
+      if (!now) return now.error();
+      if (now->status != SandboxState::kSuspended) return std::optional<registry::LifeLock>();
+      return std::optional(*std::move(life));
+    }
+    if (life.error().code != ErrorCode::kConflict) return life.error();
+    ::poll(nullptr, 0, kNapMilliseconds);
+  } while (std::chrono::steady_clock::now() < deadline);
+  return Error{ErrorCode::kConflict, fmt::format("the monitor of sandbox {} does not end", id), ""};
+}
+
 Result<Resumed> LocalRuntime::resume(const std::string& sandbox, CreateWait wait, int signals,
                                      const Progress& progress) {
-  CreateRequest how;
-  how.wait = wait;
-  how.signals = signals;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    auto record = registry_.find(sandbox);
-    if (!record) return record.error();
-    const std::string& id = record->sandbox_id;
-    switch (record->status) {
-      case SandboxState::kSuspended:
-        break;
-      case SandboxState::kRunning:
-      case SandboxState::kSnapshotting:
-        return Resumed{{*std::move(record), std::nullopt}, std::nullopt};
-      case SandboxState::kSuspending:
-        if (auto ended = registry_.wait_for_end(id); !ended) return ended.error();
-        continue;
-      case SandboxState::kPending:
-      case SandboxState::kTerminated:
-        return not_live(*record).within("resume");
-    }
-    // What is about to end has recorded already that it is suspended.
-    if (auto ended = registry_.wait_for_end(id); !ended) return ended.error();
-    auto life = registry_.take_life(id);
-    if (!life && life.error().code == ErrorCode::kConflict) continue;
-    if (!life) return life.error();
-    record = registry_.read(id);
-    if (!record) return record.error();
-    if (record->status != SandboxState::kSuspended) continue;
+  auto record = registry_.find(sandbox);
+  if (!record) return record.error();
+  auto life = take_suspended(record->sandbox_id);
+  if (!life) return life.error();
+  record = registry_.read(record->sandbox_id);
+  if (!record) return record.error();
+  if (*life) {
     if (progress) progress("resuming " + handle(*record));
-    return start_again(*record, *std::move(life), how, progress);
+    CreateRequest how;
+    how.wait = wait;
+    how.signals = signals;
+    return start_again(*record, **std::move(life), how, progress);
   }
-  return Error{ErrorCode::kConflict,
-               fmt::format("sandbox {} is suspended and resumed by others all the time", sandbox),
-               "try again"};
+  const bool runs = record->status == SandboxState::kRunning || record->status == SandboxState::kSnapshotting;
+  if (!runs) return not_live(*record).within("resume");
+  return Resumed{{*std::move(record), std::nullopt}, std::nullopt};
 }
 
 Result<Resumed> LocalRuntime::start_again(const SandboxRecord& record, registry::LifeLock life,

@@ -388,6 +388,9 @@ Result<void> MmioTransport::restore(const MmioTransportState& state) {
   driver_features_select_ = state.driver_features_select;
   queue_select_ = state.queue_select;
   driver_features_ = state.driver_features;
+  // What has not been acknowledged may have been on its way to the guest, and have got lost: a driver that
+  // knows it already finds no cause.
+  if (state.interrupt_status != 0) interrupt_.signal();
   if (running) start_device();
   return {};
 }

@@ -136,12 +136,6 @@ class Ends(cases.GuestCase):
         self.assertGivenUp(client)
         self.assertEnded(box, "timeout|timed out|time")
 
-    def test_a_named_one_with_a_timeout_is_refused_until_it_can_be_suspended(self):
-        outcome = self.tl.sbx("create", "timed", "--timeout", "60", "--accel", cases.environment.ACCEL)
-        self.assertNotEqual(outcome.code, 0)
-        self.assertOutcome(outcome, outcome.code, "suspend")
-        self.assertEqual(self.tl.ok("ls", "-q").out, b"")
-
     def test_interrupting_create_leaves_nothing_behind(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             client = self.start("create", "--accel", cases.environment.ACCEL)

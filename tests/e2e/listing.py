@@ -119,14 +119,6 @@ class Naming(cases.GuestCase):
         self.tl.ok("terminate", box, other)
         self.assertOutcome(self.tl.sbx("name", box, "third-name"), 4, "terminated")
 
-    def test_a_named_one_with_a_timeout_cannot_be_made_by_naming_either(self):
-        box = self.tl.create("--timeout", "600", "--no-wait")
-        outcome = self.tl.sbx("name", box, "timed")
-        self.assertIn(outcome.code, (0, 4), outcome)
-        if outcome.code == 4:
-            self.assertOutcome(outcome, 4, "suspend")
-        self.tl.ok("terminate", box)
-
 
 class Races(cases.GuestCase):
     def test_of_two_creates_with_one_name_exactly_one_wins(self):

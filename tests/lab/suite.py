@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end-to-end suite on the kvm machine, on whatever machine this is: suite.py SECONDS [FILE…]
 
+unit_linux is one of the files: the unit tests of the kvm machine that need a real Linux, of the unit_machine that is built
+beside tl.
+
 Two files at a time, those first that are most about the machine. A file's output is shown when it fails. SECONDS are
 shared with other machines' work: what is not done by then is listed as not run, and too much of that is a failure.
 
@@ -19,16 +22,29 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 TREE = TESTS.parent
 SKIPPED = 77
 LEAST = 6  # files that must have been run to their end
-FIRST = ("main_job", "ends", "exec_status", "guest", "exec_streams", "exec_clients", "disk_full")
+UNIT = "unit_linux"
+UNIT_PROGRAM = TREE / "build/release/bin/unit_machine"
+FIRST = (UNIT, "main_job", "ends", "exec_status", "guest", "exec_streams", "exec_clients", "disk_full")
 TAIL = 6000  # bytes of a failed file's output
 
 
 def files():
     """Names, those that run alone last."""
+    yield UNIT, False
     for line in (TESTS / "e2e/files.txt").read_text().splitlines():
         words = line.split()
         if words and not line.startswith("#") and "here" not in words:
             yield words[0], "alone" in words
+
+
+def command(name, seconds):
+    if name == UNIT:
+        return ["timeout", str(seconds), UNIT_PROGRAM, "[linux]"]
+    return [sys.executable, TESTS / "e2e" / f"{name}.py"]
+
+
+def skips_of(output):
+    return [line for line in output.decode(errors="replace").splitlines() if line.startswith(("SKIPPED", "skipped:"))]
 
 
 class Suite:
@@ -48,22 +64,27 @@ class Suite:
             "PYTHONDONTWRITEBYTECODE": "1",
             "TL_E2E_TL": str(TREE / "build/release/bin/tl"),
             "TL_E2E_ACCEL": "kvm",
+            "TL_TEST_KERNEL": str(TREE / "build/release/share/tl/kernel/vmlinux"),
             "TL_E2E_SECONDS": str(int(left)),
             "CI": "true",
         }
+        if name == UNIT and not UNIT_PROGRAM.exists():
+            return self.report(name, None, b"", "skipped", [f"SKIPPED: there is no {UNIT_PROGRAM}"])
         started = time.monotonic()
         done = subprocess.run(
-            [sys.executable, TESTS / "e2e" / f"{name}.py"],
+            command(name, int(left)),
             env=variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             check=False,
         )
+        if name == UNIT and done.returncode == 0 and skips_of(done.stdout):
+            done.returncode = SKIPPED
         if done.returncode not in (0, SKIPPED) and time.monotonic() > self.ends:
             return self.leave_out(name)
         took = f"{time.monotonic() - started:.0f} s"
-        skips = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith("SKIPPED")]
+        skips = skips_of(done.stdout)
         if done.returncode == 0:
             return self.report(name, None, b"", f"passed {took}", skips)
         if "TL_LAB" in os.environ and done.returncode != SKIPPED and name not in self.again:

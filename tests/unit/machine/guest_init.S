@@ -33,6 +33,8 @@ start:
         je      open_port
         cmp     al, 'd'
         je      open_port
+        cmp     al, 'n'
+        je      number
 sleep:  mov     eax, 34                 # pause
         syscall
         jmp     sleep
@@ -117,6 +119,32 @@ count:  xor     r13d, r13d
         syscall
         jmp     5b
 
+number: xor     r13d, r13d              # "n", eight digits and a line's end, again and again
+7:      inc     r13
+        mov     esi, BASE + 0x10000
+        mov     byte ptr [rsi], 'n'
+        mov     byte ptr [rsi + 9], 10
+        mov     rax, r13
+        mov     ecx, 8
+        mov     ebx, 10
+8:      xor     edx, edx
+        div     rbx
+        add     dl, '0'
+        mov     [rsi + rcx], dl
+        dec     ecx
+        jnz     8b
+        mov     eax, 1                  # write
+        mov     edi, 1
+        mov     edx, 10
+        syscall
+        cmp     rax, 10
+        jne     fail
+        mov     eax, 35                 # nanosleep
+        lea     rdi, [rip + ten_milliseconds]
+        xor     esi, esi
+        syscall
+        jmp     7b
+
 disk:   mov     eax, 2                  # open, O_RDWR | O_DIRECT
         lea     rdi, [rip + vda]
         mov     esi, 0x4002
@@ -151,6 +179,8 @@ fail:   mov     eax, 60                 # exit, which is the kernel's panic
 
 millisecond:
         .quad   0, 1000000
+ten_milliseconds:
+        .quad   0, 10000000
 text:   .ascii  "TL-TEST-INIT\n"
 text_end:
 devtmpfs:

@@ -13,7 +13,8 @@ namespace tl::machine::test {
 // then does what `command` tells: 'p' powers off, 'r' reboots, 's' sleeps, 'e' echoes the first virtio-serial
 // port, 'c' counts the bytes that come there and answers each, a millisecond later, with a Count, 'd' writes
 // 1, 2, 3 … to the first eight bytes of blocks of 4096 bytes of the first disk, one after the other in the
-// first MiB and round again, past the cache, reads each back, and makes the kernel panic when that fails.
+// first MiB and round again, past the cache, reads each back, and makes the kernel panic when that fails; 'n'
+// says "n00000001", "n00000002" … on the console, a line each 10 milliseconds.
 FilePart initramfs_with_init(char command);
 
 struct Count {

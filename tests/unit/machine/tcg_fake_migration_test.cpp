@@ -39,7 +39,7 @@ struct FakeQemu {
     std::ofstream(path) << "#!/bin/sh\n" << script(cases);
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     MachineSpec spec;
-    spec.initramfs = test::memory_file();
+    spec.initramfs.file = test::memory_file();
     spec.saved_state = std::move(saved_state);
     TcgWiring wiring;
     wiring.memory = test::guest_memory(spec);

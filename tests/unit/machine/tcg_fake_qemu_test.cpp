@@ -32,7 +32,7 @@ struct FakeQemu {
   }
 
   std::unique_ptr<TcgMachine> make(MachineSpec spec = {}, TcgWiring wiring = {}) {
-    spec.initramfs = test::memory_file();
+    spec.initramfs.file = test::memory_file();
     wiring.console = &console;
     if (!wiring.memory) wiring.memory = test::guest_memory(spec);
     auto made = TcgMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log, program);
@@ -61,7 +61,7 @@ TEST_CASE("a QEMU that is not installed is what the host lacks, with the cure") 
   asio::io_context context;
   const Log log(-1);
   MachineSpec spec;
-  spec.initramfs = test::memory_file();
+  spec.initramfs.file = test::memory_file();
   const auto made = TcgMachine::create(context.get_executor(), std::move(spec), {}, log, "tl-no-such-qemu");
   REQUIRE_FALSE(made);
   CHECK(made.error().code == ErrorCode::kHostLacks);
@@ -211,7 +211,7 @@ TEST_CASE("a process that is killed leaves no QEMU behind") {
   if (monitor == 0) {
     asio::io_context context;
     MachineSpec spec;
-    spec.initramfs = test::memory_file();
+    spec.initramfs.file = test::memory_file();
     TcgWiring wiring;
     wiring.memory = test::guest_memory(spec);
     auto machine = TcgMachine::create(context.get_executor(), std::move(spec), std::move(wiring), qemu.log,

@@ -7,6 +7,9 @@
 
 #include <csignal>
 #include <iostream>
+#include <string>
+
+#include <fmt/format.h>
 
 #include "common/io.hpp"
 #include "tests/support/catch.hpp"
@@ -68,6 +71,31 @@ TEST_CASE("a guest boots and switches itself off") {
   const MachineExit exit = guest.wait();
   CHECK(exit.cause == Cause::kPowerOff);
   CHECK(guest.console.tail().find("TL-TEST-INIT") != std::string_view::npos);
+}
+
+TEST_CASE("a guest that is held says nothing, and goes on where it was") {
+  const auto path = test::tcg_test_kernel();
+  if (!path) return;
+  Guest guest(*path, 'n');
+  const auto wait_for = [&](std::string_view number) {
+    for (int i = 0; i < 3000 && guest.console.tail().find(number) == std::string_view::npos; ++i) {
+      guest.context.restart();
+      guest.context.run_for(std::chrono::milliseconds(20));
+    }
+    REQUIRE(guest.console.tail().find(number) != std::string_view::npos);
+  };
+  wait_for("n00000012");
+  REQUIRE(test::run(guest.context, guest.machine->pause()));
+  guest.context.restart();
+  guest.context.run_for(std::chrono::milliseconds(50));  // what it had said until then
+  const std::string said(guest.console.tail());
+  guest.context.restart();
+  guest.context.run_for(std::chrono::milliseconds(200));
+  CHECK(guest.console.tail() == said);
+  REQUIRE(test::run(guest.context, guest.machine->resume()));
+  const std::size_t last = said.rfind("\nn");
+  REQUIRE(last != std::string::npos);
+  wait_for(fmt::format("n{:08}", std::stoul(said.substr(last + 2, 8)) + 20));
 }
 
 TEST_CASE("a guest that reboots is a reset") {

@@ -55,7 +55,7 @@ TEST_CASE("whoever adopted the control socket is the peer of those who connect")
   REQUIRE(listener.has_value());
   const pid_t child = ::fork();
   if (child == 0) {
-    const bool adopted = adopt_control(*listener).has_value();
+    const bool adopted = adopt_control(listener->get()).has_value();
     ::pause();
     ::_exit(adopted ? 0 : 1);
   }

@@ -30,11 +30,11 @@ TEST_CASE("states are spelled as documented for people and in JSON") {
 
 TEST_CASE("exactly the documented transitions are legal") {
   using Pair = std::pair<SandboxState, SandboxState>;
-  const std::set<Pair> ephemeral{{kPending, kRunning},      {kPending, kTerminated},
-                                 {kRunning, kSnapshotting}, {kRunning, kTerminated},
-                                 {kSnapshotting, kRunning}, {kSnapshotting, kTerminated},
-                                 {kSuspending, kSuspended}, {kSuspending, kRunning}, {kSuspending, kTerminated},
-                                 {kSuspended, kRunning},    {kSuspended, kTerminated}};
+  const std::set<Pair> ephemeral{
+      {kPending, kRunning},      {kPending, kTerminated},   {kRunning, kSnapshotting},
+      {kRunning, kTerminated},   {kSnapshotting, kRunning}, {kSnapshotting, kTerminated},
+      {kSuspending, kSuspended}, {kSuspending, kRunning},   {kSuspending, kTerminated},
+      {kSuspended, kRunning},    {kSuspended, kTerminated}};
   std::set<Pair> named = ephemeral;
   named.insert({kRunning, kSuspending});
   for (const SandboxState from : kAll) {

@@ -84,6 +84,7 @@ struct Fixture {
     echo = device.get();
     return *MmioTransport::create(std::move(device), memory, *thread, log);
   }
+  void settle() { const auto lock = thread->exclusive(); }
   void ask(std::uint16_t head = 0) {
     driver.send(0, head, {{MmioDriver::buffer(0).value, 16, FakeDriver::kWrite}});
   }
@@ -282,4 +283,27 @@ TEST_CASE_METHOD(Fixture, "a saved state that no driver can have made is refused
   CHECK(refused([](auto& s) { s.status &= ~std::uint32_t{VIRTIO_CONFIG_S_FEATURES_OK}; }));
   CHECK(refused([](auto& s) { s.queues[0].queue.layout.size = 16; }));
   CHECK(refused([](auto& s) { s.queues[0].queue.layout.used = GuestAddr{1ULL << 40}; }));
+}
+
+TEST_CASE_METHOD(Fixture, "an interrupt that nobody has acknowledged is raised again after a restore") {
+  driver.start(1);
+  ask(0);
+  driver.wait_used(0, 1);
+  settle();
+  thread->pause();
+  const MmioTransportState state = transport->save();
+  CHECK(state.interrupt_status == VIRTIO_MMIO_INT_VRING);
+  auto other = make();
+  REQUIRE(other->restore(state));
+  MmioDriver again(*other, memory);
+  CHECK(again.wait_interrupt() == VIRTIO_MMIO_INT_VRING);
+  thread->resume();
+
+  // And one that was, is not.
+  thread->pause();
+  const MmioTransportState acknowledged = other->save();
+  auto third = make();
+  REQUIRE(third->restore(acknowledged));
+  CHECK(third->interrupt().take() == 0);
+  thread->resume();
 }

@@ -243,4 +243,33 @@ PIECE   marks
 2:      DIE
 END     marks
 
+# The same for the serial port: leaves a byte in its scratch register and one in its loopback, counts until the
+# test says stop, and then says both.
+PIECE   uart
+        mov     esp, STACK
+        mov     dx, 0x3ff
+        mov     al, 's'
+        out     dx, al
+        mov     dx, 0x3fc
+        mov     al, 0x10
+        out     dx, al
+        SAY     'l'
+        mov     ebx, 0x190000
+1:      inc     dword ptr [rbx]
+        cmp     dword ptr [rbx + 8], 0
+        je      1b
+        mov     dx, 0x3ff
+        in      al, dx
+        mov     cl, al
+        mov     dx, 0x3f8
+        in      al, dx
+        mov     ch, al
+        mov     dx, 0x3fc
+        mov     al, 0
+        out     dx, al
+        SAY     cl
+        SAY     ch
+        DIE
+END     uart
+
         .section .note.GNU-stack, "", @progbits

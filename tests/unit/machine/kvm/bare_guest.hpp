@@ -76,7 +76,7 @@ class BareGuest {
     LoadedKernel kernel;
     kernel.entry = kCode;
     kernel.end = GuestAddr{0x200000};
-    REQUIRE(write_boot_info(memory, kernel, {"", -1, count}));
+    REQUIRE(write_boot_info(memory, kernel, {"", nullptr, count}));
     map_devices();
     bus.add(layout::kSerialPort, *serial);
     bus.add(layout::kKeyboardPort, keyboard);

@@ -8,12 +8,14 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <thread>
 
 #include <asio/io_context.hpp>
 
 #include "runtime/machine/cpu_limit/cpu_limiter.hpp"
 #include "runtime/machine/kvm/limited_vcpus.hpp"
+#include "runtime/machine/kvm/machine_state.hpp"
 
 TL_GUEST(hello)
 TL_GUEST(i8042)
@@ -26,6 +28,7 @@ TL_GUEST(count)
 TL_GUEST(start_other)
 TL_GUEST(other)
 TL_GUEST(marks)
+TL_GUEST(uart)
 
 using namespace tl;
 using namespace tl::machine;
@@ -43,6 +46,32 @@ bool has_kvm() {
     WARN("skipped: there is no /dev/kvm on this host"); \
     return;                                             \
   }
+
+// Holds a guest that counts, and has another one go on from there: by way of bytes, as a machine does.
+std::unique_ptr<BareGuest> go_on_elsewhere(BareGuest& before, std::span<const std::byte> code) {
+  before.vcpus->hold(Reason::kPaused);
+  before.vcpus->wait_until_still();
+  MachineState state;
+  state.vcpus.push_back(before.vcpus->vcpu(0).save(before.vm).value());
+  state.vm = before.vm.save().value();
+  state.serial = before.serial->save();
+  const auto bytes = to_bytes(state);
+
+  const auto saved = machine_state_from(bytes);
+  REQUIRE(saved);
+  auto after = std::make_unique<BareGuest>(code);
+  REQUIRE(after->memory.write({0}, *before.memory.at({0}, BareGuest::kMemory)));
+  const auto restored = after->vcpus->vcpu(0).restore(saved->vcpus.front());
+  INFO((restored ? "" : restored.error().message));
+  REQUIRE(restored);
+  REQUIRE(after->vm.restore(saved->vm));
+  after->serial->restore(saved->serial);
+  const std::uint32_t count = after->counter();
+  after->go();
+  after->wait_counting();
+  CHECK(after->counter() > count);
+  return after;
+}
 
 std::size_t entries(const char* folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
@@ -250,6 +279,28 @@ TEST_CASE("registers, MSRs and the local APIC go on in another machine from wher
   REQUIRE(after.memory.store(BareGuest::kCounter + 8, std::uint32_t{1}));
   after.wait_end();
   CHECK(after.said() == "rcma");
+}
+
+TEST_CASE("a guest that has gone on in another machine goes on in a third and a fourth", "[kvm]") {
+  NEEDS_KVM;
+  auto guest = std::make_unique<BareGuest>(guest_marks());
+  guest->go();
+  guest->wait_counting();
+  for (int round = 0; round < 3; ++round) guest = go_on_elsewhere(*guest, guest_marks());
+  REQUIRE(guest->memory.store(BareGuest::kCounter + 8, std::uint32_t{1}));
+  guest->wait_end();
+  CHECK(guest->said() == "rcma");
+}
+
+TEST_CASE("the serial port's registers, and a byte in its loopback, go on in another machine", "[kvm]") {
+  NEEDS_KVM;
+  auto guest = std::make_unique<BareGuest>(guest_uart());
+  guest->go();
+  guest->wait_counting();
+  for (int round = 0; round < 2; ++round) guest = go_on_elsewhere(*guest, guest_uart());
+  REQUIRE(guest->memory.store(BareGuest::kCounter + 8, std::uint32_t{1}));
+  guest->wait_end();
+  CHECK(guest->said() == "sl");
 }
 
 TEST_CASE("the clock does not go back over a restore, and the interrupt controllers are the same", "[kvm]") {

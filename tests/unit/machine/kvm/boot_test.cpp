@@ -202,11 +202,11 @@ TEST_CASE_METHOD(Fixture, "boot_params tell of the memory, the command line and 
 }
 
 TEST_CASE("memory above the hole is a range of its own, and nothing is in the hole") {
-  const auto memory = GuestMemory::create(kHoleStart + 256 * kMiB);
+  auto memory = GuestMemory::create(kHoleStart + 256 * kMiB);
   REQUIRE(memory);
   LoadedKernel kernel;
   kernel.end = GuestAddr{2 * kMiB};
-  REQUIRE(write_boot_info(*memory, kernel, {"", -1, 1}));
+  REQUIRE(write_boot_info(*memory, kernel, {"", nullptr, 1}));
   const auto params = memory->load<boot_params>(layout::kBootParams);
   REQUIRE(params->e820_entries == 3);
   CHECK(params->e820_table[1].addr + params->e820_table[1].size == kHoleStart);
@@ -240,8 +240,8 @@ TEST_CASE_METHOD(Fixture, "what does not fit is refused by name") {
   CHECK(overlap.error().message.find("initramfs") != std::string::npos);
   initramfs.bytes = 65 * kMiB;
   CHECK_FALSE(write_boot_info(memory, kernel, {"", &initramfs, 1}));
-  CHECK(write_boot_info(memory, kernel, {std::string(kCommandLineBytes, 'x'), -1, 1}));
-  const auto line = write_boot_info(memory, kernel, {std::string(kCommandLineBytes + 1, 'x'), -1, 1});
+  CHECK(write_boot_info(memory, kernel, {std::string(kCommandLineBytes, 'x'), nullptr, 1}));
+  const auto line = write_boot_info(memory, kernel, {std::string(kCommandLineBytes + 1, 'x'), nullptr, 1});
   REQUIRE_FALSE(line);
   CHECK(line.error().message.find("command line") != std::string::npos);
 }
