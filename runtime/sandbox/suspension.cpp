@@ -103,7 +103,7 @@ Result<Resumed> LocalRuntime::resume(const std::string& sandbox, CreateWait wait
   record = registry_.read(record->sandbox_id);
   if (!record) return record.error();
   if (*life) {
-    if (progress) progress(fmt::format("Resuming sandbox {}…", handle(*record)));
+    if (progress) progress("resuming " + handle(*record));
     CreateRequest how;
     how.wait = wait;
     how.signals = signals;
