@@ -77,6 +77,7 @@ class Monitor {
   Result<void> begin_keeping(registry::SandboxState state);
   void end_keeping();
   asio::awaitable<Result<void>> suspend();
+  asio::awaitable<Result<void>> quiesce_and_write_back();
   asio::awaitable<Result<void>> save_and_stop();
   asio::awaitable<Result<void>> checkpoint(Kind kind, std::string key);
   asio::awaitable<Result<void>> checkpoint_disk(std::filesystem::path folder);

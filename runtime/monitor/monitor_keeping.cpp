@@ -68,8 +68,22 @@ asio::awaitable<Result<void>> Monitor::suspend() {
   co_return saved;
 }
 
+// The disk alone has to be worth something too: it is all that there is when the memory is lost, and for a
+// filesystem checkpoint of a suspended sandbox. What the guest has not written back yet is in its memory
+// only.
+asio::awaitable<Result<void>> Monitor::quiesce_and_write_back() {
+  auto quiet = co_await agent_->quiesce(kQuiesceLimit);
+  if (!quiet) co_return quiet;
+  Result<void> written = co_await agent_->freeze(kFreezeLease, kFreezeLimit);
+  if (written) written = co_await agent_->thaw(kFreezeLimit);
+  if (!written) log_.info("write the disk back: {}", written.error().message);
+  // That may have taken longer than processes stand still without being told again.
+  quiet = co_await agent_->quiesce(kQuiesceLimit);
+  co_return quiet;
+}
+
 asio::awaitable<Result<void>> Monitor::save_and_stop() {
-  const auto quiet = co_await agent_->quiesce(kQuiesceLimit);
+  const auto quiet = co_await quiesce_and_write_back();
   if (!quiet) co_return quiet.error().within("stop the sandbox's processes");
   auto saved = co_await assembly_->machine().pause();
   if (saved) {

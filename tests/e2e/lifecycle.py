@@ -186,6 +186,16 @@ class Checkpoints(LifeCycleCase):
         self.tl.ok("terminate", "web", warm)
         self.assertOutcome(self.tl.sbx("checkpoint", "web"), 3)
 
+    def test_what_was_just_written_is_on_the_disk_of_a_suspended_sandbox(self):
+        self.tl.create("web")
+        self.tl.shell("web", "echo written > /root/note")
+        self.tl.ok("suspend", "web")
+        self.tl.ok("checkpoint", "web", "--name", "disk")
+        box = self.tl.ok("create", "--accel", environment.ACCEL, "--snapshot", "disk").text
+        self.assertEqual(self.tl.shell(box, "cat /root/note"), "written")
+        self.assertEqual(self.tl.shell("web", "cat /root/note; echo more > /root/note; cat /root/note"), "written\nmore")
+        self.tl.ok("terminate", "web", box)
+
     def test_copies_are_sandboxes_of_their_own(self):
         self.tl.create("web")
         self.start_counter("web")
