@@ -166,9 +166,11 @@ class Tl:
             raise AssertionError(f"still alive after {seconds} s: {self.processes()}") from None
 
     def space_used(self):
-        """Bytes of the host's disk that the state folder takes."""
+        """Bytes of the host's disk that the state folder takes, but for the templates, which are everybody's."""
         total = 0
-        for path, _, files in os.walk(self.home):
+        for path, folders, files in os.walk(self.home):
+            if path == str(self.home) and "templates" in folders:
+                folders.remove("templates")
             for name in files:
                 with contextlib.suppress(FileNotFoundError):
                     total += os.lstat(os.path.join(path, name)).st_blocks * 512
