@@ -69,8 +69,8 @@ class LocalRuntime final : public Runtime {
   Result<UniqueFd> connect(const std::string& id);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);
-  // The life lock of a sandbox that is suspended, or about to be; nothing when it is anything else by the time
-  // that it could be had.
+  // The life lock of a sandbox that is suspended, or about to be; nothing when it is anything else by the
+  // time that it could be had.
   Result<std::optional<registry::LifeLock>> take_suspended(const std::string& id);
   Result<Resumed> start_again(const registry::SandboxRecord& record, registry::LifeLock life,
                               const CreateRequest& how, const Progress& progress);
