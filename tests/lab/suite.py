@@ -24,7 +24,7 @@ SKIPPED = 77
 LEAST = 6  # files that must have been run to their end
 UNIT = "unit_linux"
 UNIT_PROGRAM = TREE / "build/release/bin/unit_machine"
-FIRST = (UNIT, "main_job", "lifecycle", "ends", "exec_status", "guest", "exec_streams", "exec_clients", "disk_full")
+FIRST = (UNIT, "main_job", "ends", "exec_status", "guest", "lifecycle", "exec_streams", "exec_clients", "disk_full")
 TAIL = 6000  # bytes of a failed file's output
 
 
