@@ -27,6 +27,8 @@ inline constexpr const char* kSuspendSoonPath = "/v1/monitor/suspend-soon";
 inline constexpr std::string_view kCheckpointDiskPath = "/v1/monitor/checkpoint/filesystem/";
 inline constexpr std::string_view kCheckpointMachinePath = "/v1/monitor/checkpoint/memory/";
 inline constexpr const char* kTerminatePath = "/v1/monitor/terminate";  // POST; answered before the end
+// The status of an answer whose LaunchReport has an error: what was asked for was not done, and all goes on.
+inline constexpr int kRefusedStatus = 409;
 
 struct LiveStatus {
   std::uint64_t memory_used_bytes = 0;

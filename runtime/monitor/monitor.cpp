@@ -230,6 +230,11 @@ void Monitor::end(std::string reason) {
   changed_.notify_all();
 }
 
+void Monitor::crash(std::string reason) {
+  if (!end_) crashed_ = true;
+  end(std::move(reason));
+}
+
 void Monitor::finish() {
   log_.info("end: {}", *end_);
   assembly_.reset();
@@ -248,6 +253,12 @@ Result<void> Monitor::leave_record() {
   if (is_new_ && !accepted_) return registry_->abandon(record_.sandbox_id);
   // A sandbox that could not be resumed is as it was.
   if (!is_new_ && !ready_) return {};
+  if (crashed_) {
+    // As when we are killed: readers find the life lock free, and what to make of the record. It may have got
+    // its name since it was started.
+    const auto now = registry_->read(record_.sandbox_id);
+    if (now && now->name) return {};
+  }
   const auto terminated = registry_->terminate(record_.sandbox_id, *end_);
   if (!terminated) return terminated.error();
   return {};
@@ -281,12 +292,18 @@ asio::awaitable<void> Monitor::watch_signals() {
   asio::signal_set signals(context_, SIGTERM, SIGINT);
   asio::error_code failed;
   const int number = co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, failed));
-  if (!failed) end(fmt::format("its monitor was stopped by signal {}", number));
+  if (!failed) crash(fmt::format("its monitor was stopped by signal {}", number));
 }
 
 asio::awaitable<void> Monitor::watch_machine() {
   const machine::MachineExit exit = co_await assembly_->machine().wait();
-  end(describe(exit));
+  using Cause = machine::MachineExit::Cause;
+  // The guest's own doing is an end like any other.
+  if (exit.cause == Cause::kPowerOff || exit.cause == Cause::kReset) {
+    end(describe(exit));
+  } else {
+    crash(describe(exit));
+  }
 }
 
 asio::awaitable<void> Monitor::watch_agent() {
@@ -296,7 +313,7 @@ asio::awaitable<void> Monitor::watch_agent() {
   // A machine that ends takes the link with it, and knows better why.
   asio::steady_timer grace(context_, kExitGrace);
   co_await grace.async_wait(asio::use_awaitable);
-  end("the guest's agent does not answer any more");
+  crash("the guest's agent does not answer any more");
 }
 
 std::optional<std::chrono::seconds> Monitor::until_timeout() const {

@@ -69,6 +69,8 @@ class Monitor {
   void report_launch(const std::optional<Error>& error);
   // The way down.
   void end(std::string reason);
+  // The same for an end that nobody wished for: what has a name keeps its disk.
+  void crash(std::string reason);
   void finish();
   Result<void> leave_record();
 
@@ -117,6 +119,7 @@ class Monitor {
   bool ready_ = false;
   bool keeping_ = false;       // a suspend or checkpoint is under way
   bool suspended_ = false;     // all of it is on disk, and the record says so
+  bool crashed_ = false;       // nobody wished for the end
   unsigned busy_streams_ = 0;  // commands that are being served
   std::chrono::steady_clock::time_point idle_since_ = std::chrono::steady_clock::now();
   std::optional<Result<void>> configured_;

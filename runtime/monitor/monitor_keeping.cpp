@@ -195,13 +195,19 @@ void Monitor::answer(http2::Stream& stream, const Result<void>& outcome) {
   LaunchReport report;
   if (!outcome) report.error = outcome.error();
   const std::string text = to_json(report);
-  stream.respond(kOk);
+  stream.respond(outcome ? kOk : kRefusedStatus);
   stream.write_now(std::as_bytes(std::span(text.data(), text.size())));
   stream.finish();
 }
 
 asio::awaitable<void> Monitor::answer_suspend(StreamPtr stream, bool soon) {
   while (!ready_ && !end_) co_await changed_.wait();
+  // Of two with this wish the second waits for what comes of the first.
+  while (!soon && !end_ && record_.status == SandboxState::kSuspending) co_await changed_.wait();
+  if (suspended_) {
+    answer(*stream, Result<void>());
+    co_return;
+  }
   if (soon) {
     const bool possible = ready_ && !end_ && !keeping_;
     answer(*stream,

@@ -10,6 +10,7 @@
 #include <asio/io_context.hpp>
 
 #include "common/http2/session.hpp"
+#include "runtime/monitor/control.hpp"
 
 namespace tl {
 namespace {
@@ -25,7 +26,12 @@ asio::awaitable<void> run_session(SessionPtr session, bool* ended) {
   *ended = true;
 }
 
-asio::awaitable<Result<std::string>> receive(StreamPtr stream) {
+struct Answer {
+  std::string text;
+  bool refuses = false;
+};
+
+asio::awaitable<Result<Answer>> receive(StreamPtr stream) {
   const auto status = co_await stream->status();
   if (!status) co_return status.error();
   std::string answer;
@@ -38,11 +44,12 @@ asio::awaitable<Result<std::string>> receive(StreamPtr stream) {
     if (answer.size() > kMaxAnswer)
       co_return Error{ErrorCode::kFailure, "the monitor's answer is too long", ""};
   }
-  if (*status != kOk) co_return Error{ErrorCode::kFailure, "the monitor refused the request", ""};
-  co_return answer;
+  const bool refuses = *status == monitor::kRefusedStatus;
+  if (*status != kOk && !refuses) co_return Error{ErrorCode::kFailure, "the monitor refused the request", ""};
+  co_return Answer{std::move(answer), refuses};
 }
 
-asio::awaitable<void> receive_into(StreamPtr stream, std::optional<Result<std::string>>* answer) {
+asio::awaitable<void> receive_into(StreamPtr stream, std::optional<Result<Answer>>* answer) {
   *answer = co_await receive(std::move(stream));
 }
 
@@ -56,18 +63,23 @@ Result<std::string> ask_monitor(UniqueFd control, const std::string& method, con
   auto stream = session->request(method, path);
   if (!stream) return stream.error();
   (*stream)->finish();
-  std::optional<Result<std::string>> answer;
+  std::optional<Result<Answer>> answer;
   bool ended = false;
   asio::co_spawn(context, receive_into(*stream, &answer), asio::detached);
   asio::co_spawn(context, run_session(session, &ended), asio::detached);
   const auto deadline = std::chrono::steady_clock::now() + limit;
-  while ((!answer || (after == AfterAnswer::kWaitForEnd && !ended)) && context.run_one_until(deadline) > 0) {
+  // One that refuses has no reason to end.
+  const auto complete = [&] {
+    return answer && (ended || after == AfterAnswer::kReturn || (*answer && (*answer)->refuses));
+  };
+  while (!complete() && context.run_one_until(deadline) > 0) {
   }
-  const bool complete = answer && (after == AfterAnswer::kReturn || ended);
+  const bool in_time = complete();
   session->close();
   context.poll();
-  if (!complete) return Error{ErrorCode::kFailure, "the sandbox's monitor does not answer", ""};
-  return *std::move(answer);
+  if (!in_time) return Error{ErrorCode::kFailure, "the sandbox's monitor does not answer", ""};
+  if (!*answer) return answer->error();
+  return std::move((*answer)->text);
 }
 
 }  // namespace tl

@@ -11,7 +11,9 @@ namespace tl {
 
 enum class AfterAnswer {
   kReturn,
-  kWaitForEnd,  // until the monitor has closed the connection, that is, until it has ended
+  // Until the monitor has closed the connection, that is, until it has ended; unless its answer is that it will
+  // not (monitor::kRefusedStatus).
+  kWaitForEnd,
 };
 
 // One request without a body to a monitor over a connected control socket; the answer's body, at most 64 KiB.

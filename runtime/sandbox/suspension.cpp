@@ -88,7 +88,12 @@ Result<std::optional<registry::LifeLock>> LocalRuntime::take_suspended(const std
       if (now->status != SandboxState::kSuspended) return std::optional<registry::LifeLock>();
       return std::optional(*std::move(life));
     }
-    if (life.error().code != ErrorCode::kConflict) return life.error();
+    if (life.error().code != ErrorCode::kConflict) {
+      // The folder of one that has been terminated meanwhile is gone.
+      const auto now = registry_.read(id);
+      if (now && now->status == SandboxState::kTerminated) return std::optional<registry::LifeLock>();
+      return life.error();
+    }
     ::poll(nullptr, 0, kNapMilliseconds);
   } while (std::chrono::steady_clock::now() < deadline);
   return Error{ErrorCode::kConflict, fmt::format("the monitor of sandbox {} does not end", id), ""};

@@ -116,6 +116,16 @@ class Suspending(LifeCycleCase):
         self.assertEqual(self.tl.shell(box, "cat /root/note; ls /dev/shm"), "written")
         self.tl.ok("terminate", box)
 
+    @unittest.skipIf(environment.ACCEL != "tcg", "the machine is in the monitor")
+    def test_a_killed_emulator_costs_the_memory_and_not_the_disk(self):
+        box = self.tl.create("web")
+        self.tl.shell(box, "echo written > /root/note; sync")
+        for emulator in self.tl.emulators():
+            emulator.kill()
+        self.tl.wait_for_status(box, "suspended")
+        self.assertEqual(self.tl.shell(box, "cat /root/note"), "written")
+        self.tl.ok("terminate", box)
+
     @NOT_IN_THE_LAB
     def test_commands_at_once_each_get_an_answer(self):
         box = self.tl.create("web")
@@ -128,6 +138,10 @@ class Suspending(LifeCycleCase):
         clients = [self.start("suspend", "web"), self.start("exec", "web", "true"), self.start("suspend", "web")]
         for client in clients:
             self.assertIn(self.tl.finish(client).code, (0, 4, 125))
+        self.tl.ok("resume", "web")
+        clients = [self.start("checkpoint", "web"), self.start("suspend", "web"), self.start("checkpoint", "web")]
+        for client in clients:
+            self.assertIn(self.tl.finish(client).code, (0, 4))
         clients = [self.start("checkpoint", "web"), self.start("checkpoint", "web"), self.start("terminate", "web")]
         codes = [self.tl.finish(client).code for client in clients]
         self.assertEqual(codes[2], 0, codes)
