@@ -109,7 +109,7 @@ class Suspending(LifeCycleCase):
         for process in self.tl.processes():
             process.kill()
         self.tl.wait_for_silence()
-        self.assertEqual(self.tl.status("web"), "suspended")
+        self.tl.wait_for_status("web", "suspended")  # a large process is gone a moment before its locks
         self.assertRegex(self.tl.describe("web")["reason"], "memory lost")
         resumed = self.tl.ok("resume", "web")
         self.assertRegex(resumed.complaint, "disk")
