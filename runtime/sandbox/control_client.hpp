@@ -11,8 +11,8 @@ namespace tl {
 
 enum class AfterAnswer {
   kReturn,
-  // Until the monitor has closed the connection, that is, until it has ended; unless its answer is that it will
-  // not (monitor::kRefusedStatus).
+  // Until the monitor has closed the connection, that is, until it has ended; unless its answer is that it
+  // will not (monitor::kRefusedStatus).
   kWaitForEnd,
 };
 
