@@ -70,8 +70,10 @@ asio::awaitable<Result<void>> ForkedWriter::finish(asio::any_io_executor executo
     if (failed) break;
   }
   int status = 0;
-  while (::waitpid(child_, &status, 0) < 0 && errno == EINTR) {
-  }
+  pid_t waited = -1;
+  do waited = ::waitpid(child_, &status, 0);
+  while (waited < 0 && errno == EINTR);
+  if (waited < 0) co_return errno_error("wait for the process that writes the memory");
   child_ = -1;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) co_return Result<void>();
   if (said.empty()) co_return Error{ErrorCode::kFailure, "the process that writes the memory was killed", ""};
