@@ -360,6 +360,12 @@ Result<std::shared_ptr<Stream>> Session::request(const std::string& method, cons
 void Session::close() {
   impl_->end({});
 }
+UniqueFd Session::detach() {
+  UniqueFd descriptor;
+  if (!impl_->closed) descriptor.reset(impl_->descriptor.release());
+  close();
+  return descriptor;
+}
 bool Session::closed() const {
   return impl_->closed;
 }

@@ -44,6 +44,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Ends the connection now; run() returns. Idempotent.
   void close();
+  // The same, but leaves the descriptor open, non-blocking, and gives it back: none when the connection has
+  // ended.
+  UniqueFd detach();
 
   [[nodiscard]] bool closed() const;
   [[nodiscard]] std::size_t open_streams() const;

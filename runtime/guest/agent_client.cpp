@@ -27,6 +27,8 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxAnswer = 64 * 1024;
 // What of the guest's words reaches people.
 constexpr std::size_t kMaxQuote = 500;
+// An agent that has been silent for so long after its last words waits for the next handshake.
+constexpr milliseconds kSilence{20};
 constexpr int kOk = 200;
 constexpr int kWrongState = 409;
 
@@ -42,6 +44,12 @@ struct Opening {
   asio::posix::stream_descriptor descriptor;
   asio::steady_timer timer;
   unsigned attempt = 0;
+
+  // A timer that is about to strike finds that it is late.
+  void settle() {
+    ++attempt;
+    timer.cancel();
+  }
 };
 
 // Cancels what the descriptor waits for in this attempt.
@@ -83,6 +91,19 @@ asio::awaitable<Result<void>> end_old_session(std::shared_ptr<Opening> opening, 
   if (failed && failed != asio::error::operation_aborted)
     co_return Error{ErrorCode::kFailure, "the agent link: " + failed.message(), ""};
   co_return Result<void>();
+}
+
+// Discards what still comes, until nothing does.
+asio::awaitable<Result<void>> await_silence(std::shared_ptr<Opening> opening) {
+  asio::error_code failed;
+  while (!failed) {
+    std::array<std::byte, 256> words;
+    limit_attempt(opening, Clock::now() + kSilence);
+    co_await opening->descriptor.async_read_some(asio::buffer(words.data(), words.size()),
+                                                 asio::redirect_error(asio::use_awaitable, failed));
+  }
+  if (failed == asio::error::operation_aborted) co_return Result<void>();
+  co_return Error{ErrorCode::kFailure, "the agent link: " + failed.message(), ""};
 }
 
 asio::awaitable<Result<void>> make_handshake(std::shared_ptr<Opening> opening,
@@ -147,8 +168,7 @@ asio::awaitable<Result<std::unique_ptr<AgentClient>>> AgentClient::connect(Uniqu
   const auto executor = co_await asio::this_coro::executor;
   const auto opening = std::make_shared<Opening>(executor, std::move(link));
   const auto made = co_await make_handshake(opening, limits);
-  ++opening->attempt;  // a timer that is about to strike finds that it is late
-  opening->timer.cancel();
+  opening->settle();
   if (!made) co_return made.error();
   auto session = http2::Session::create(executor, UniqueFd(opening->descriptor.release()),
                                         http2::Session::Role::kClient);
@@ -229,6 +249,12 @@ asio::awaitable<Result<void>> AgentClient::thaw(milliseconds limit) {
   co_return Result<void>();
 }
 
+asio::awaitable<Result<void>> AgentClient::write_back(milliseconds limit) {
+  const auto answer = co_await exchange(session_, kWriteBackPath, {}, limit);
+  if (!answer) co_return answer.error().within("write the guest's file system back");
+  co_return Result<void>();
+}
+
 asio::awaitable<Result<void>> AgentClient::quiesce(milliseconds limit) {
   const auto answer = co_await exchange(session_, kQuiescePath, {}, limit);
   if (!answer) co_return answer.error().within("stop the guest's processes");
@@ -253,6 +279,18 @@ asio::awaitable<Error> AgentClient::wait_lost() {
   const auto life = life_;
   while (!life->lost) co_await life->changed.wait();
   co_return *life->lost;
+}
+
+asio::awaitable<Result<UniqueFd>> AgentClient::part(milliseconds limit) {
+  UniqueFd link = session_->detach();
+  life_->end({});
+  if (!link) co_return Error{ErrorCode::kFailure, "the agent link was closed", ""};
+  const auto opening = std::make_shared<Opening>(co_await asio::this_coro::executor, std::move(link));
+  auto parted = co_await end_old_session(opening, limit);
+  if (parted) parted = co_await await_silence(opening);
+  opening->settle();
+  if (!parted) co_return parted.error();
+  co_return UniqueFd(opening->descriptor.release());
 }
 
 void AgentClient::close() {

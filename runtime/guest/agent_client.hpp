@@ -52,6 +52,9 @@ class AgentClient {
   asio::awaitable<Result<void>> freeze(std::chrono::milliseconds lease, std::chrono::milliseconds limit);
   asio::awaitable<Result<void>> thaw(std::chrono::milliseconds limit);
 
+  // What the guest has in memory of its root file system goes to its disk.
+  asio::awaitable<Result<void>> write_back(std::chrono::milliseconds limit);
+
   // Around the saving of the machine: no user process runs from here to configure() or release(), which may
   // be another client's, in a guest that was restored, or the end of kQuiesceLease. Not while frozen
   // (kConflict). Doing either again is a success, and quiescing again renews the lease.
@@ -66,6 +69,9 @@ class AgentClient {
   asio::awaitable<Error> wait_lost();
   // Ends the session; wait_lost() returns.
   void close();
+  // The same, but keeps the link, on which the agent then waits for another client, and gives it back when
+  // the agent has taken its leave.
+  asio::awaitable<Result<UniqueFd>> part(std::chrono::milliseconds limit);
 
  private:
   struct Life;

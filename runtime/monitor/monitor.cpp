@@ -178,7 +178,10 @@ asio::awaitable<Result<void>> Monitor::boot() {
   if (end_) co_return Error{ErrorCode::kFailure, *end_, ""};
   if (!*configured_) co_return *configured_;
 
-  if (!options_.template_key.empty()) co_await make_template();
+  if (!options_.template_key.empty()) {
+    const auto able = co_await make_template();
+    if (!able) co_return able.error().within("go on after making a template");
+  }
   if (auto running = become(registry::SandboxState::kRunning); !running) co_return running;
   ready_ = true;
   changed_.notify_all();
@@ -197,31 +200,39 @@ Result<void> Monitor::become(registry::SandboxState state, std::string reason) {
   return {};
 }
 
-asio::awaitable<void> Monitor::configure() {
+asio::awaitable<Result<void>> Monitor::connect_agent(UniqueFd link) {
   guest::AgentClient::ConnectLimits limits;
   limits.total = kBootLimit;
-  if (options_.origin != Origin::kBoot) {
+  if (options_.origin != Origin::kBoot) limits.retry = kOldSessionRetry;
+  // A template was saved between two sessions, everything else within one.
+  if (options_.origin == Origin::kResume || options_.origin == Origin::kCopy)
     limits.old_session = guest::AgentClient::ConnectLimits::OldSession::kOpen;
-    limits.retry = kOldSessionRetry;
-  }
-  auto connected = co_await guest::AgentClient::connect(assembly_->take_agent_link(), limits);
-  if (!connected) {
-    configured_ = connected.error().within("wait for the guest");
-  } else {
-    log_.debug("the agent answers");
-    agent_ = *std::move(connected);
-    guest::Configuration configuration;
-    configuration.hostname = record_.name.value_or(kDefaultHostname);
-    configuration.wall_clock = std::chrono::system_clock::now().time_since_epoch();
-    configuration.entropy.resize(kEntropyBytes);
-    fill_random(configuration.entropy);
-    configuration.disk_mib = record_.resources.disk_mb;
-    configuration.machine_id = machine_id_of(record_.sandbox_id);
-    configuration.restored = restored_from(options_.origin);
-    configured_ = co_await agent_->configure(std::move(configuration), kBootLimit);
-  }
+  auto connected = co_await guest::AgentClient::connect(std::move(link), limits);
+  if (!connected) co_return connected.error().within("wait for the guest");
+  log_.debug("the agent answers");
+  agent_ = *std::move(connected);
+  co_return Result<void>();
+}
+
+asio::awaitable<void> Monitor::configure() {
+  configured_ = co_await configure_agent();
   log_.debug("the guest is configured");
   changed_.notify_all();
+}
+
+asio::awaitable<Result<void>> Monitor::configure_agent() {
+  const auto connected = co_await connect_agent(assembly_->take_agent_link());
+  if (!connected) co_return connected;
+  guest::Configuration configuration;
+  configuration.hostname = record_.name.value_or(kDefaultHostname);
+  configuration.wall_clock = std::chrono::system_clock::now().time_since_epoch();
+  configuration.entropy.resize(kEntropyBytes);
+  fill_random(configuration.entropy);
+  configuration.disk_mib = record_.resources.disk_mb;
+  configuration.machine_id = machine_id_of(record_.sandbox_id);
+  configuration.restored = restored_from(options_.origin);
+  auto configured = co_await agent_->configure(std::move(configuration), kBootLimit);
+  co_return configured;
 }
 
 void Monitor::end(std::string reason) {

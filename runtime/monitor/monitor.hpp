@@ -63,8 +63,13 @@ class Monitor {
   Result<void> settle();
   asio::awaitable<Result<void>> boot();
   asio::awaitable<void> configure();
-  asio::awaitable<void> make_template();
-  asio::awaitable<Result<void>> save_template(const std::string& key);
+  asio::awaitable<Result<void>> configure_agent();
+  // Success: agent_ is there. To be called without one, on a link where the agent has no session unless the
+  // guest was restored.
+  asio::awaitable<Result<void>> connect_agent(UniqueFd link);
+  // Whatever goes wrong with the template: the error is that of a sandbox that cannot go on
+  // (monitor_template.cpp).
+  asio::awaitable<Result<void>> make_template();
   Result<void> become(registry::SandboxState state, std::string reason = "");
   void report_launch(const std::optional<Error>& error);
   // The way down.
@@ -83,7 +88,16 @@ class Monitor {
   asio::awaitable<Result<void>> save_and_stop();
   asio::awaitable<Result<void>> checkpoint(Kind kind, std::string key);
   asio::awaitable<Result<void>> checkpoint_disk(std::filesystem::path folder);
-  asio::awaitable<Result<void>> checkpoint_machine(std::filesystem::path folder, Durability durability);
+  asio::awaitable<Result<void>> checkpoint_machine(std::filesystem::path folder);
+  // The machine and its disk of one moment, into the folder of a snapshot or template. The guest stands still
+  // for the first part; both parts are due, whatever comes of the first.
+  struct Moment {
+    Result<void> kept;
+    std::optional<ForkedWriter> writer;
+  };
+  asio::awaitable<Moment> take_moment(std::filesystem::path folder, Durability durability);
+  asio::awaitable<Result<void>> write_moment(Moment moment, std::filesystem::path folder);
+  asio::awaitable<Result<void>> keep_machine(std::filesystem::path folder, Durability durability);
   asio::awaitable<void> flatten_disk();
   asio::awaitable<void> answer_suspend(StreamPtr stream, bool soon);
   asio::awaitable<void> answer_checkpoint(StreamPtr stream, Kind kind, std::string key);

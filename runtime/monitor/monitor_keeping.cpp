@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a monitor keeps its sandbox: suspend, checkpoint, and the template of a machine that has just booted.
-// One at a time; the record says which. Whatever fails, the guest goes on as it was.
+// How a monitor keeps its sandbox: suspend and checkpoint. One at a time; the record says which. Whatever
+// fails, the guest goes on as it was.
 //
 // What is saved with the machine is a guest in which no user process runs (AgentClient::quiesce): after a
 // restore the agent makes it the sandbox that it is to be, and only then lets them run.
@@ -14,7 +14,6 @@
 #include "runtime/monitor/monitor.hpp"
 #include "runtime/registry/paths.hpp"
 #include "runtime/snapshot/artefact_store.hpp"
-#include "runtime/snapshot/template_store.hpp"
 
 namespace tl::monitor {
 namespace {
@@ -24,10 +23,9 @@ using registry::SandboxState;
 
 // For a guest that is busy, on a host that is.
 constexpr auto kQuiesceLimit = 30s;
+constexpr auto kWriteBackLimit = 60s;
 constexpr auto kFreezeLease = 30s;
 constexpr auto kFreezeLimit = 60s;
-// What templates may take of the host's disk.
-constexpr std::uint64_t kTemplateBytes = std::uint64_t{4} << 30;
 constexpr int kOk = 200;
 
 using Clock = std::chrono::steady_clock;
@@ -74,11 +72,11 @@ asio::awaitable<Result<void>> Monitor::suspend() {
 asio::awaitable<Result<void>> Monitor::quiesce_and_write_back() {
   auto quiet = co_await agent_->quiesce(kQuiesceLimit);
   if (!quiet) co_return quiet;
-  Result<void> written = co_await agent_->freeze(kFreezeLease, kFreezeLimit);
-  if (written) written = co_await agent_->thaw(kFreezeLimit);
-  if (!written) log_.info("write the disk back: {}", written.error().message);
-  // That may have taken longer than processes stand still without being told again.
-  quiet = co_await agent_->quiesce(kQuiesceLimit);
+  const auto began = Clock::now();
+  const auto written = co_await agent_->write_back(kWriteBackLimit);
+  if (!written) log_.info("{}", written.error().message);
+  // Processes do not stand still for ever without being told again.
+  if (Clock::now() - began > guest::kQuiesceLease / 2) quiet = co_await agent_->quiesce(kQuiesceLimit);
   co_return quiet;
 }
 
@@ -108,7 +106,7 @@ asio::awaitable<Result<void>> Monitor::checkpoint(Kind kind, std::string key) {
   if (auto begun = begin_keeping(SandboxState::kSnapshotting); !begun) co_return begun;
   Result<void> kept;
   if (kind == Kind::kMachine) {
-    kept = co_await checkpoint_machine(folder, Durability::kSynced);
+    kept = co_await checkpoint_machine(folder);
   } else {
     kept = co_await checkpoint_disk(folder);
   }
@@ -140,55 +138,52 @@ asio::awaitable<Result<void>> Monitor::checkpoint_disk(std::filesystem::path fol
   co_return assembly_->export_disk(folder / registry::layout::kDisk);
 }
 
-asio::awaitable<Result<void>> Monitor::checkpoint_machine(std::filesystem::path folder,
-                                                          Durability durability) {
+asio::awaitable<Result<void>> Monitor::checkpoint_machine(std::filesystem::path folder) {
   const auto began = Clock::now();
   const auto quiet = co_await agent_->quiesce(kQuiesceLimit);
   if (!quiet) co_return quiet.error().within("stop the sandbox's processes");
-  std::optional<ForkedWriter> writer;
-  Result<void> kept = co_await assembly_->machine().pause();
-  if (kept) {
-    auto saved = co_await assembly_->save_aside(folder / registry::layout::kMachine, durability);
-    if (saved) {
-      if (*saved) writer.emplace(**std::move(saved));
-      kept = assembly_->freeze_disk();
-    } else {
-      kept = saved.error();
-    }
-    const auto resumed = co_await assembly_->machine().resume();
-    if (!resumed && kept) kept = resumed;
-  }
+  auto moment = co_await take_moment(folder, Durability::kSynced);
   const auto released = co_await agent_->release(kQuiesceLimit);
-  if (!released && kept) kept = released;
+  if (!released && moment.kept) moment.kept = released;
   log_.info("checkpoint of the machine: the guest stood still for {} ms", milliseconds_since(began));
-  if (writer) {
-    const Result<void> written = co_await writer->finish(context_.get_executor());
-    if (kept) kept = written;
+  auto kept = co_await write_moment(std::move(moment), std::move(folder));
+  co_return kept;
+}
+
+asio::awaitable<Result<void>> Monitor::keep_machine(std::filesystem::path folder, Durability durability) {
+  auto moment = co_await take_moment(folder, durability);
+  auto kept = co_await write_moment(std::move(moment), std::move(folder));
+  co_return kept;
+}
+
+asio::awaitable<Monitor::Moment> Monitor::take_moment(std::filesystem::path folder, Durability durability) {
+  Moment moment;
+  moment.kept = co_await assembly_->machine().pause();
+  if (!moment.kept) co_return moment;
+  auto saved = co_await assembly_->save_aside(folder / registry::layout::kMachine, durability);
+  if (saved) {
+    if (*saved) moment.writer.emplace(**std::move(saved));
+    moment.kept = assembly_->freeze_disk();
+  } else {
+    moment.kept = saved.error();
   }
-  if (!kept) co_return kept;
+  const auto resumed = co_await assembly_->machine().resume();
+  if (!resumed && moment.kept) moment.kept = resumed;
+  co_return moment;
+}
+
+asio::awaitable<Result<void>> Monitor::write_moment(Moment moment, std::filesystem::path folder) {
+  if (moment.writer) {
+    const Result<void> written = co_await moment.writer->finish(context_.get_executor());
+    if (moment.kept) moment.kept = written;
+  }
+  if (!moment.kept) co_return moment.kept;
   co_return assembly_->export_disk(folder / registry::layout::kDisk);
 }
 
 asio::awaitable<void> Monitor::flatten_disk() {
   const auto flattened = co_await assembly_->flatten_disk(context_.get_executor());
   if (!flattened) log_.info("flatten the disk: {}", flattened.error().message);
-}
-
-asio::awaitable<void> Monitor::make_template() {
-  const auto made = co_await save_template(options_.template_key);
-  if (!made) log_.info("no template: {}", made.error().message);
-}
-
-asio::awaitable<Result<void>> Monitor::save_template(const std::string& key) {
-  auto store = snapshot::TemplateStore::open(options_.home);
-  if (!store) co_return store.error();
-  auto draft = store->begin(key);
-  if (!draft) co_return draft.error();
-  auto kept = co_await checkpoint_machine(draft->path(), Durability::kLazy);
-  if (!kept) co_return kept;
-  if (auto committed = store->commit(*std::move(draft), "{}"); !committed) co_return committed;
-  if (const auto shrunk = store->shrink_to(kTemplateBytes); !shrunk) co_return shrunk.error();
-  co_return Result<void>();
 }
 
 void Monitor::answer(http2::Stream& stream, const Result<void>& outcome) {

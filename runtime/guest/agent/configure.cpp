@@ -43,16 +43,22 @@ Result<void> add_entropy(const std::vector<std::byte>& entropy) {
   return {};
 }
 
-// Only when it says something else, so that an unchanged disk stays unchanged.
+// Only when it says something else, so that an unchanged disk stays unchanged; and in place, for what is cut
+// to nothing first gets a block of its own and is written back at once. Whoever reads a half of it after a
+// crash is told anew first.
 Result<void> keep_file(const std::string& path, const std::string& contents, unsigned mode) {
   const auto now = read_file(AT_FDCWD, path, kMaxEtcFile);
   if (now && *now == contents) return {};
   // A file of mode 0444 is no obstacle to root, and a dangling or looping link is replaced.
   if (!now) ::unlink(path.c_str());
-  auto fd = open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+  auto fd = open_at(AT_FDCWD, path, O_WRONLY | O_CREAT, mode);
   if (!fd) return fd.error();
   const auto written = write_all(fd->get(), contents);
-  return written ? written : written.error().within(path);
+  if (!written) return written.error().within(path);
+  if (now && now->size() > contents.size() &&
+      ::ftruncate(fd->get(), static_cast<off_t>(contents.size())) != 0)
+    return errno_error("cut " + path);
+  return {};
 }
 
 Result<void> set_names(const Configuration& configuration) {
@@ -109,8 +115,8 @@ ConfigureReport configure_guest(const Configuration& configuration) {
   note(set_clock(configuration.wall_clock));
   note(add_entropy(configuration.entropy));
   note(set_names(configuration));
-  const auto restored = configuration.restored;
-  if (restored == Restored::kCopied || restored == Restored::kFresh) note(renew_boot_id());
+  // The kernel makes its own when it is first asked, and nobody has asked a template yet.
+  if (configuration.restored == Restored::kCopied) note(renew_boot_id());
   if (configuration.disk_mib > 0) note(grow_root(configuration.disk_mib));
   return report;
 }

@@ -100,10 +100,9 @@ asio::awaitable<void> Link::run(bool& greeted) {
     // Looking at the port takes what has arrived out of the virtqueue, and the driver wakes nobody for what
     // is not in there any more: two who watch lose what came when the other looked.
     if (auto left = watch(EPOLL_CTL_DEL); !left) log_.info("link: {}", left.error().message);
-    const auto ended = co_await session->run();
+    co_await session->run();
     sessions_.ended();
     if (auto watched = watch(EPOLL_CTL_ADD); !watched) log_.info("link: {}", watched.error().message);
-    log_.info("link: the session ended: {}", ended ? "closed" : ended.error().message);
   }
 }
 

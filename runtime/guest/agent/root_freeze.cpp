@@ -62,10 +62,16 @@ asio::awaitable<void> RootFreeze::settle() {
   while (state_ == State::kFreezing || state_ == State::kThawing) co_await changed_.wait();
 }
 
-// Commands may start while the data is written back, for that may take long.
-asio::awaitable<Result<void>> RootFreeze::take_hold() {
+asio::awaitable<Result<void>> RootFreeze::write_back() {
+  if (state_ == State::kFrozen) co_return Result<void>();
   auto sync_call = calls_.sync;
   auto synced = co_await jobs_.run(std::move(sync_call));
+  co_return synced;
+}
+
+// Commands may start while the data is written back, for that may take long.
+asio::awaitable<Result<void>> RootFreeze::take_hold() {
+  auto synced = co_await write_back();
   if (!synced) co_return synced;
   if (unwanted_) co_return Error{ErrorCode::kConflict, "freezing the root file system was given up", ""};
   hold_ = gate_.close();

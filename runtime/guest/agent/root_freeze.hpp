@@ -32,6 +32,8 @@ class RootFreeze {
   RootFreeze(const asio::any_io_executor& executor, Calls calls, JobThread& jobs, StartGate& gate,
              Alarm& alarm, Log log);
 
+  // All that is in memory of it goes to the disk. What is frozen is there already.
+  asio::awaitable<Result<void>> write_back();
   // Success: it is frozen, and the lease begins. kConflict when it is frozen or about to be.
   asio::awaitable<Result<void>> freeze(std::chrono::milliseconds lease);
   // Success: it is not frozen. What is about to be frozen is waited for.

@@ -57,6 +57,7 @@ Service::Handler Service::handler_of(std::string_view path) {
   if (path == kConfigurePath) return &Service::configure;
   if (path == kFreezePath) return &Service::freeze;
   if (path == kThawPath) return &Service::thaw;
+  if (path == kWriteBackPath) return &Service::write_back;
   if (path == kQuiescePath) return &Service::quiesce;
   if (path == kReleasePath) return &Service::release;
   return nullptr;
@@ -153,6 +154,11 @@ asio::awaitable<void> Service::freeze(std::shared_ptr<http2::Stream> stream) {
 asio::awaitable<void> Service::thaw(std::shared_ptr<http2::Stream> stream) {
   const auto thawed = co_await pauses_.freeze.thaw();
   co_await answer_outcome(stream, thawed);
+}
+
+asio::awaitable<void> Service::write_back(std::shared_ptr<http2::Stream> stream) {
+  const auto written = co_await pauses_.freeze.write_back();
+  co_await answer_outcome(stream, written);
 }
 
 asio::awaitable<void> Service::quiesce(std::shared_ptr<http2::Stream> stream) {

@@ -52,6 +52,7 @@ class Service {
   asio::awaitable<void> configure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> freeze(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> thaw(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> write_back(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> quiesce(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> release(std::shared_ptr<http2::Stream> stream);
 

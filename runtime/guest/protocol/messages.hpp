@@ -22,8 +22,9 @@ inline constexpr const char* kConfigurePath = "/v1/configure";  // CBOR Configur
 inline constexpr const char* kMetricsPath = "/v1/metrics";      // empty → CBOR Metrics
 inline constexpr const char* kFreezePath = "/v1/freeze";        // CBOR FreezeRequest → empty
 inline constexpr const char* kThawPath = "/v1/thaw";            // empty → empty
-inline constexpr const char* kQuiescePath = "/v1/quiesce";      // empty → empty
-inline constexpr const char* kReleasePath = "/v1/release";      // empty → empty
+inline constexpr const char* kWriteBackPath = "/v1/write-back";  // empty → empty
+inline constexpr const char* kQuiescePath = "/v1/quiesce";       // empty → empty
+inline constexpr const char* kReleasePath = "/v1/release";       // empty → empty
 
 struct ExecRequest {
   std::vector<std::string> argv;  // at least one; argv[0] is looked up in PATH of `environment`

@@ -97,6 +97,27 @@ TEST_CASE_METHOD(Fixture, "a command that is asked for while quiesced starts wit
   CHECK_FALSE(agent.groups().told("tl"));
 }
 
+TEST_CASE_METHOD(Fixture, "a guest that stands still writes back") {
+  REQUIRE(quiesce());
+  CHECK(run(io, client->write_back(kLimit)));
+  CHECK(agent.groups().told("tl"));
+  REQUIRE(release());
+  CHECK(echo() == "alive\n");
+}
+
+TEST_CASE_METHOD(Fixture, "an agent whose host has parted waits for the next one") {
+  CHECK(echo() == "alive\n");
+  auto link = run(io, client->part(kLimit));
+  REQUIRE(link);
+  CHECK(client->lost());
+  CHECK_FALSE(run(io, client->part(kLimit)));
+  // One handshake does: nothing of the old session is left that would have to be ended first.
+  auto next = run(io, AgentClient::connect(*std::move(link), {kLimit, kLimit}));
+  REQUIRE(next);
+  client = *std::move(next);
+  CHECK(echo() == "alive\n");
+}
+
 TEST_CASE_METHOD(Fixture, "requests in the wrong order are conflicts and change nothing") {
   CHECK(thaw());
   CHECK(release());

@@ -90,6 +90,19 @@ TEST_CASE_METHOD(Fixture, "a file system is written back, frozen and thawed") {
   CHECK_FALSE(alarm.left);
 }
 
+TEST_CASE_METHOD(Fixture, "writing back freezes nothing, and what is frozen has nothing to write back") {
+  CHECK(run(io, freeze.write_back()));
+  CHECK(syncs == 1);
+  CHECK_FALSE(freeze.frozen());
+  CHECK_FALSE(gate.closed());
+  REQUIRE(freeze_now());
+  CHECK(run(io, freeze.write_back()));
+  CHECK(syncs == 2);
+  REQUIRE(thaw_now());
+  sync_result = Error{ErrorCode::kFailure, "sync: no space", ""};
+  CHECK_FALSE(run(io, freeze.write_back()));
+}
+
 TEST_CASE_METHOD(Fixture, "freezing twice is a conflict and leaves the lease alone") {
   REQUIRE(freeze_now(1000ms));
   alarm.advance(400ms);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a monitor leaves a template of the machine that it has just booted: one in which no command runs and
+// which nobody has asked anything, so that what is started from it has as little as possible to do and is
+// nobody's copy. It costs the first `create` of its kind some time, and saves every later one more.
+#include "runtime/monitor/monitor.hpp"
+#include "runtime/monitor/warm_up.hpp"
+#include "runtime/snapshot/template_store.hpp"
+
+namespace tl::monitor {
+namespace {
+
+using namespace std::chrono_literals;
+
+// For a guest that has just booted, on a host that is busy.
+constexpr auto kAgentLimit = 30s;
+// What templates may take of the host's disk.
+constexpr std::uint64_t kTemplateBytes = std::uint64_t{4} << 30;
+
+}  // namespace
+
+asio::awaitable<Result<void>> Monitor::make_template() {
+  auto store = snapshot::TemplateStore::open(options_.home);
+  if (!store) {
+    log_.info("no template: {}", store.error().message);
+    co_return Result<void>();
+  }
+  auto draft = store->begin(options_.template_key);
+  if (!draft) {
+    log_.info("no template: {}", draft.error().message);
+    co_return Result<void>();
+  }
+  const auto warm = co_await warm_up(*agent_, kAgentLimit);
+  if (!warm) log_.info("{}", warm.error().message);
+  // In a guest that is between two sessions the next host need not end the old one first.
+  auto link = co_await agent_->part(kAgentLimit);
+  if (!link) co_return link.error();
+  auto kept = co_await keep_machine(draft->path(), Durability::kLazy);
+  if (kept) kept = store->commit(*std::move(draft), "{}");
+  if (kept) {
+    const auto shrunk = store->shrink_to(kTemplateBytes);
+    if (!shrunk) kept = shrunk.error();
+  }
+  if (!kept) log_.info("no template: {}", kept.error().message);
+  auto connected = co_await connect_agent(*std::move(link));
+  co_return connected;
+}
+
+}  // namespace tl::monitor
