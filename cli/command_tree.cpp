@@ -33,7 +33,9 @@ Command make_sbx() {
       "ephemeral: it runs until it is terminated or its timeout strikes. One with a name is found again by "
       "it, and can be suspended, by its timeout too, and resumed. Wherever a sandbox is "
       "meant, its ID or its name will do, and commands may be shortened as long as they stay unambiguous.\n\n"
-      "Sandboxes have no network in this version.";
+      "Sandboxes reach the network with the rights of whoever created them, and nobody reaches into them. "
+      "They do not reach services that listen on this machine's loopback address only, nor each other. 'tl "
+      "sbx create' and 'tl sbx update' say whom they may speak to.";
   sbx.examples = {{"tl sbx run echo hello", "Run one command in a sandbox that is gone afterwards."},
                   {"tl sbx create my-env", "Create a sandbox called my-env."},
                   {"tl sbx exec my-env python3 --version", "Run a command in it."}};
@@ -49,6 +51,7 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_resume());
   sbx.subcommands.push_back(make_checkpoint());
   sbx.subcommands.push_back(make_copy());
+  sbx.subcommands.push_back(make_update());
   sbx.subcommands.push_back(make_image());
   sbx.subcommands.push_back(make_doctor());
   sbx.subcommands.push_back(make_prune());

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/creation_flags.hpp"
 
+#include "cli/network_flags.hpp"
 #include "cli/values.hpp"
 
 namespace tl::cli {
 namespace {
 
 void add_unavailable_flags(Command& command) {
-  const char* network = "sandboxes have no network in this version of tl";
-  command.flags.push_back(
-      {.names = {"-x", "--expose"}, .value = "PORT", .help = {}, .unavailable_until = network});
-  command.flags.push_back(
-      {.names = {"-A", "--network-allow"}, .value = "X", .help = {}, .unavailable_until = network});
-  command.flags.push_back(
-      {.names = {"-D", "--network-deny"}, .value = "X", .help = {}, .unavailable_until = network});
+  command.flags.push_back({.names = {"-x", "--expose"},
+                           .value = "PORT",
+                           .help = {},
+                           .unavailable_until = "this version of tl exposes no ports of a sandbox"});
 }
 
 }  // namespace
@@ -48,8 +46,7 @@ void add_creation_flags(Command& command, CreateRequest& request,
                                "has its own CPUs, memory and disk",
                            .set = store(request.snapshot),
                            .completes = Completes::kSnapshot});
-  command.flags.push_back(
-      {.names = {"-N", "--no-internet"}, .value = "", .help = "no network; always so in this version"});
+  add_network_flags(command, request.network);
   command.flags.push_back(
       {.names = {"--accel"},
        .value = "auto|kvm|tcg",

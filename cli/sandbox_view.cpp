@@ -111,7 +111,10 @@ std::string sandbox_details(const SandboxInfo& sandbox, std::chrono::system_cloc
   details.add("Memory", fmt::format("{} MB", record.resources.memory_mb));
   details.add("Disk", fmt::format("{} MB", record.resources.disk_mb));
   details.add_unless_empty("Accelerator", record.accelerator);
-  details.add("Internet", record.network.no_internet ? "blocked" : "allowed");
+  const auto& network = record.network;
+  details.add("Internet", network.no_internet ? "blocked" : network.allow.empty() ? "allowed" : "limited");
+  details.add_unless_empty("Network allow", joined(network.allow));
+  details.add_unless_empty("Network deny", joined(network.deny));
   details.add("Created", age(record.created_at, now));
   details.add("Timeout",
               timeout_text(record.timeout_secs, sandbox.live ? sandbox.live->until_timeout : std::nullopt));

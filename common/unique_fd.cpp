@@ -6,10 +6,22 @@
 
 namespace tl {
 
-Result<std::pair<UniqueFd, UniqueFd>> stream_socket_pair() {
+namespace {
+
+Result<std::pair<UniqueFd, UniqueFd>> socket_pair(int type) {
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return errno_error("socketpair");
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) return errno_error("socketpair");
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
+}
+
+}  // namespace
+
+Result<std::pair<UniqueFd, UniqueFd>> stream_socket_pair() {
+  return socket_pair(SOCK_STREAM);
+}
+
+Result<std::pair<UniqueFd, UniqueFd>> packet_socket_pair() {
+  return socket_pair(SOCK_SEQPACKET);
 }
 
 Result<UniqueFd> duplicate(const UniqueFd& fd) {

@@ -37,6 +37,8 @@ class UniqueFd {
 
 // Two connected ends of a close-on-exec AF_UNIX stream socket.
 Result<std::pair<UniqueFd, UniqueFd>> stream_socket_pair();
+// The same of one that keeps messages apart (SOCK_SEQPACKET).
+Result<std::pair<UniqueFd, UniqueFd>> packet_socket_pair();
 
 // Another close-on-exec descriptor of the same open file.
 Result<UniqueFd> duplicate(const UniqueFd& fd);

@@ -124,6 +124,7 @@ Command make_create() {
       {"tl sbx create", "Create an ephemeral sandbox."},
       {"tl sbx create my-env --cpus 2 --memory 4096", "Create one called my-env with two CPUs and 4 GiB."},
       {"tl sbx create my-env --idle-timeout 900", "Create one that is suspended when nobody uses it."},
+      {"tl sbx create -A pypi.org -A files.pythonhosted.org", "Create one that reaches these two only."},
       {"tl sbx create --snapshot warm", "Create one from the snapshot called warm."},
       {"id=$(tl sbx create --timeout 300)", "Create one that is gone after five minutes, and keep its ID."}};
   command.exit_statuses = statuses({kNoSuchThing, kConflict, kBadValue, kHostLacks});

@@ -24,6 +24,7 @@ struct MachineSpec {
   std::uint32_t memory_mib = 1024;  // 1024–8192 for each vCPU
   std::filesystem::path kernel;     // ELF vmlinux with a PVH note
   FilePart initramfs;               // cpio newc; for tcg a whole file
+  std::string mac;                  // "02:…", of the network card where there is one
   // Added to base_command_line(), which every machine passes, and to what the machine's own devices need.
   std::string command_line;
   // From Machine::save(): the machine goes on from there when it is started, instead of booting. Kernel,

@@ -6,12 +6,16 @@
 #include <cmath>
 #include <system_error>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "common/guest_memory_file.hpp"
 #include "common/io.hpp"
 #include "runtime/guest/initramfs.hpp"
 #include "runtime/machine/kvm/kvm_machine.hpp"
 #include "runtime/machine/tcg/tcg_machine.hpp"
 #include "runtime/monitor/virtio_board.hpp"
+#include "runtime/network/plan.hpp"
 #include "runtime/registry/paths.hpp"
 
 namespace tl::monitor {
@@ -25,7 +29,12 @@ machine::MachineSpec machine_spec(const Assembly::Plan& plan) {
   spec.cpu_limit = plan.record.resources.cpus;
   spec.memory_mib = plan.record.resources.memory_mb;
   spec.kernel = plan.kernel;
+  spec.mac = fmt::format("{:02x}", fmt::join(network::mac_of(plan.record.sandbox_id), ":"));
   return spec;
+}
+
+network::Rules rules_of(const registry::NetworkPolicy& policy) {
+  return {policy.no_internet, policy.allow, policy.deny};
 }
 
 }  // namespace
@@ -47,7 +56,7 @@ std::uint64_t Assembly::memory_bytes() const {
 
 Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, Plan plan,
                                                   const Log& log) {
-  std::unique_ptr<Assembly> assembly(new Assembly(std::move(plan)));
+  std::unique_ptr<Assembly> assembly(new Assembly(std::move(plan), executor, log));
   machine::MachineSpec spec = machine_spec(assembly->plan_);
   if (assembly->plan_.begin == Plan::Begin::kRestore) {
     if (auto loaded = assembly->load_saved(spec); !loaded) return loaded.error();
@@ -60,11 +69,30 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
   auto agent_link = stream_socket_pair();
   if (!agent_link) return agent_link.error();
   assembly->agent_link_ = std::move(agent_link->first);
+  auto cable = packet_socket_pair();
+  if (!cable) return cable.error();
+  assembly->cable_ = std::move(cable->first);
 
   auto add_machine = assembly->is_kvm() ? &Assembly::add_kvm_machine : &Assembly::add_tcg_machine;
-  auto added = ((*assembly).*add_machine)(executor, std::move(spec), std::move(agent_link->second), log);
+  auto added = ((*assembly).*add_machine)(executor, std::move(spec), std::move(agent_link->second),
+                                          std::move(cable->second), log);
   if (!added) return added.error();
   return assembly;
+}
+
+// While the guest is on its way.
+Result<void> Assembly::start_network() {
+  auto network = network::Gateway::start(executor_, std::move(cable_), rules_of(plan_.record.network),
+                                         plan_.record.sandbox_id, log_);
+  if (!network) return network.error();
+  network_ = *std::move(network);
+  return {};
+}
+
+asio::awaitable<Result<void>> Assembly::set_network_policy(registry::NetworkPolicy policy) {
+  plan_.record.network = std::move(policy);
+  auto applied = co_await network_->apply(rules_of(plan_.record.network));
+  co_return applied;
 }
 
 // The creator has made it where it is made from a snapshot; one that was there before is a resumed sandbox's.
@@ -85,7 +113,7 @@ Result<void> Assembly::open_disk() {
 
 // Everything in this process.
 Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
-                                       UniqueFd agent, const Log& log) {
+                                       UniqueFd agent, UniqueFd network, const Log& log) {
   if (spec.saved_state.empty()) {
     auto initramfs = guest::initramfs_in_program();
     if (!initramfs) return initramfs.error();
@@ -102,6 +130,8 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
   parts.vcpus = spec.vcpus;
   parts.disk = disk_.get();
   parts.agent = std::move(agent);
+  parts.network = std::move(network);
+  parts.mac = network::mac_of(plan_.record.sandbox_id);
   auto board = VirtioBoard::build(std::move(parts), log);
   if (!board) return board.error();
   machine::kvm::Wiring wiring;
@@ -115,7 +145,7 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
 
 // QEMU, which reaches the disk and the agent by sockets.
 Result<void> Assembly::add_tcg_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
-                                       UniqueFd agent, const Log& log) {
+                                       UniqueFd agent, UniqueFd network, const Log& log) {
   auto memory = make_guest_memory_file(memory_bytes());
   if (!memory) return memory.error();
   memory_file_ = *std::move(memory);
@@ -138,6 +168,7 @@ Result<void> Assembly::add_tcg_machine(const asio::any_io_executor& executor, ma
   wiring.memory = *std::move(memory_for_qemu);
   wiring.disk = std::move(disk_link->second);
   wiring.agent = std::move(agent);
+  wiring.network = std::move(network);
   wiring.console = console_.get();
   if (filling_.valid()) {
     wiring.memory_ready = [this]() -> asio::awaitable<Result<void>> {

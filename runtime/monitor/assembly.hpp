@@ -19,6 +19,7 @@
 #include "runtime/machine/console_monitor.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/monitor/forked_writer.hpp"
+#include "runtime/network/gateway.hpp"
 #include "runtime/registry/record.hpp"
 #include "runtime/snapshot/machine_state.hpp"
 #include "runtime/snapshot/memory_image.hpp"
@@ -28,8 +29,8 @@
 
 namespace tl::monitor {
 
-// The one place where machine, disk and agent link of a sandbox meet. Owns them and takes them down in the
-// right order: machine, disk server, disk.
+// The one place where machine, disk, network and agent link of a sandbox meet. Owns them and takes them down
+// in the right order: machine, network, disk server, disk.
 class Assembly {
  public:
   struct Plan {
@@ -61,6 +62,10 @@ class Assembly {
   [[nodiscard]] std::uint64_t disk_used_bytes() const { return disk_->held_bytes(); }
   [[nodiscard]] unsigned disk_layers() const { return disk_->layer_count(); }
 
+  // Until the network's rules hold: the record's, or those set last.
+  asio::awaitable<Result<void>> network_ready() { return network_->wait_ready(); }
+  asio::awaitable<Result<void>> set_network_policy(registry::NetworkPolicy policy);
+
   // What follows is for a paused machine.
 
   // The machine into the work folder, its disk flushed: after that nothing is needed of this process.
@@ -80,12 +85,14 @@ class Assembly {
   asio::awaitable<Result<void>> flatten_disk(asio::any_io_executor executor);
 
  private:
-  explicit Assembly(Plan plan) : plan_(std::move(plan)) {}
+  Assembly(Plan plan, asio::any_io_executor executor, const Log& log)
+      : plan_(std::move(plan)), executor_(std::move(executor)), log_(log) {}
   [[nodiscard]] bool is_kvm() const;
   [[nodiscard]] std::uint64_t memory_bytes() const;
   [[nodiscard]] std::filesystem::path machine_folder() const;
   [[nodiscard]] snapshot::Fingerprint fingerprint() const;
   Result<void> open_disk();
+  Result<void> start_network();
   Result<void> load_saved(machine::MachineSpec& spec);
   Result<void> map_memory();
   Result<void> fill_memory_file();
@@ -95,11 +102,13 @@ class Assembly {
   Result<snapshot::RamPages> pages(Pages which);
   Result<void> write_memory(const std::filesystem::path& folder, Pages which, Durability durability);
   Result<void> add_kvm_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
-                               UniqueFd agent, const Log& log);
+                               UniqueFd agent, UniqueFd network, const Log& log);
   Result<void> add_tcg_machine(const asio::any_io_executor& executor, machine::MachineSpec spec,
-                               UniqueFd agent, const Log& log);
+                               UniqueFd agent, UniqueFd network, const Log& log);
 
   Plan plan_;
+  const asio::any_io_executor executor_;
+  const Log& log_;
   // In the order of making; the reverse is the order of taking down.
   std::unique_ptr<storage::LayeredDisk> disk_;
   std::unique_ptr<storage::NbdServer> disk_server_;  // for a machine that is not in this process
@@ -110,6 +119,8 @@ class Assembly {
   std::future<Result<void>> filling_;
   std::unique_ptr<machine::ConsoleMonitor> console_;
   UniqueFd agent_link_;
+  UniqueFd cable_;  // our end, until the network has it
+  std::unique_ptr<network::Gateway> network_;
   std::unique_ptr<machine::Machine> machine_;
 };
 

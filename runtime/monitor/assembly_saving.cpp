@@ -94,7 +94,8 @@ asio::awaitable<Result<void>> Assembly::start() {
     if (auto forgotten = forget_saved(); !forgotten) co_return forgotten;
   }
   auto started = co_await machine_->start();
-  co_return started;
+  if (!started) co_return started;
+  co_return start_network();
 }
 
 Result<std::span<const std::byte>> Assembly::memory_view() {

@@ -20,6 +20,8 @@ inline constexpr const char* kStatusPath = "/v1/monitor/status";  // GET → Liv
 // POST; from the answer on the disk waits for the host's at every flush of the guest's, as a named sandbox's
 // must. What it flushed before is for the caller to sync (storage::LayeredDisk::sync_files).
 inline constexpr const char* kStartSyncingPath = "/v1/monitor/start-syncing";
+// POST; the record has another network policy, which holds when a LaunchReport without an error is there.
+inline constexpr const char* kNetworkPath = "/v1/monitor/network";
 // POST; answered with a LaunchReport when it is done, or (soon) when it is begun. Then the monitor ends.
 inline constexpr const char* kSuspendPath = "/v1/monitor/suspend";
 inline constexpr const char* kSuspendSoonPath = "/v1/monitor/suspend-soon";

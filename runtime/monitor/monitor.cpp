@@ -22,6 +22,7 @@
 #include "runtime/monitor/control.hpp"
 #include "runtime/monitor/footprint.hpp"
 #include "runtime/monitor/relay.hpp"
+#include "runtime/network/plan.hpp"
 #include "runtime/registry/paths.hpp"
 
 namespace tl::monitor {
@@ -63,6 +64,25 @@ std::string machine_id_of(const std::string& id) {
     }
   }
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", number[3], number[2], number[1], number[0]);
+}
+
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+guest::NetworkSetup::Subnet subnet(const char* address, unsigned bits, const char* gateway) {
+  return {text_of(network::Address::parse(address)->wire()), bits,
+          text_of(network::Address::parse(gateway)->wire())};
+}
+
+guest::NetworkSetup network_setup(const std::string& id) {
+  guest::NetworkSetup setup;
+  const network::MacAddress mac = network::mac_of(id);
+  setup.mac = text_of(std::as_bytes(std::span(mac)));
+  setup.subnets = {subnet(network::kGuest4, network::kBits4, network::kGateway4),
+                   subnet(network::kGuest6, network::kBits6, network::kGateway6)};
+  setup.resolvers = {network::kResolver4};
+  return setup;
 }
 
 std::optional<guest::Restored> restored_from(Origin origin) {
@@ -177,6 +197,8 @@ asio::awaitable<Result<void>> Monitor::boot() {
   while (!configured_ && !end_) co_await changed_.wait();
   if (end_) co_return Error{ErrorCode::kFailure, *end_, ""};
   if (!*configured_) co_return *configured_;
+  const auto connected = co_await assembly_->network_ready();
+  if (!connected) co_return connected;
 
   if (!options_.template_key.empty()) {
     const auto able = co_await make_template();
@@ -231,6 +253,7 @@ asio::awaitable<Result<void>> Monitor::configure_agent() {
   configuration.disk_mib = record_.resources.disk_mb;
   configuration.machine_id = machine_id_of(record_.sandbox_id);
   configuration.restored = restored_from(options_.origin);
+  configuration.network = network_setup(record_.sandbox_id);
   auto configured = co_await agent_->configure(std::move(configuration), kBootLimit);
   co_return configured;
 }
@@ -397,6 +420,8 @@ void Monitor::serve(StreamPtr stream) {
     std::string key = path.substr(kCheckpointMachinePath.size());
     asio::co_spawn(context_, answer_checkpoint(std::move(stream), Kind::kMachine, std::move(key)),
                    asio::detached);
+  } else if (path == kNetworkPath) {
+    asio::co_spawn(context_, apply_network_policy(std::move(stream)), asio::detached);
   } else if (path == kStartSyncingPath) {
     asio::co_spawn(context_, start_syncing(std::move(stream)), asio::detached);
   } else {
@@ -427,6 +452,16 @@ asio::awaitable<void> Monitor::start_syncing(StreamPtr stream) {
   assembly_->start_syncing();
   stream->respond(kOk);
   stream->finish();
+}
+
+asio::awaitable<void> Monitor::apply_network_policy(StreamPtr stream) {
+  while ((!ready_ || keeping_) && !end_) co_await changed_.wait();
+  if (end_) co_return refuse(*stream);
+  const auto record = registry_->read(record_.sandbox_id);
+  if (!record) co_return answer(*stream, record.error());
+  record_.network = record->network;
+  const Result<void> applied = co_await assembly_->set_network_policy(record->network);
+  answer(*stream, applied);
 }
 
 asio::awaitable<void> Monitor::pass_to_agent(StreamPtr stream) {

@@ -116,6 +116,7 @@ class Monitor {
   asio::awaitable<void> pass_to_agent(StreamPtr stream);
   asio::awaitable<void> report_status(StreamPtr stream);
   asio::awaitable<void> start_syncing(StreamPtr stream);
+  asio::awaitable<void> apply_network_policy(StreamPtr stream);
 
   asio::io_context& context_;
   Options options_;

@@ -35,6 +35,11 @@ Result<std::unique_ptr<VirtioBoard>> VirtioBoard::build(Parts parts, const Log& 
   if (auto added = board->add(std::move(rng), *board->thread_, log); !added) return added.error();
   auto balloon = std::make_unique<virtio::balloon::Balloon>(board->memory_);
   if (auto added = board->add(std::move(balloon), *board->thread_, log); !added) return added.error();
+  if (parts.network) {
+    auto net = virtio::net::Net::create(std::move(parts.network), parts.mac, *board->thread_);
+    if (!net) return net.error();
+    if (auto added = board->add(*std::move(net), *board->thread_, log); !added) return added.error();
+  }
   return board;
 }
 

@@ -13,10 +13,11 @@
 #include "runtime/virtio/console/device.hpp"
 #include "runtime/virtio/io_thread.hpp"
 #include "runtime/virtio/mmio_transport.hpp"
+#include "runtime/virtio/net/device.hpp"
 
 namespace tl::monitor {
 
-// The virtio devices of a sandbox's guest: disk, agent port, entropy, balloon. The disk has a
+// The virtio devices of a sandbox's guest: disk, agent port, entropy, balloon, network card. The disk has a
 // thread of its own, because it waits for the host's disk; the others share one.
 class VirtioBoard final : public machine::kvm::Board {
  public:
@@ -25,6 +26,8 @@ class VirtioBoard final : public machine::kvm::Board {
     unsigned vcpus = 1;
     BlockDevice* disk = nullptr;  // outlives the board
     UniqueFd agent;               // a connected stream socket: the other side of the port "tl.agent"
+    UniqueFd network;             // a connected socket of messages, each an Ethernet frame; optional
+    virtio::net::MacAddress mac = {};
   };
   // `log` outlives the board.
   static Result<std::unique_ptr<VirtioBoard>> build(Parts parts, const Log& log);

@@ -58,6 +58,7 @@ Result<void> check(const CreateRequest& request) {
   for (const auto& word : request.entrypoint) {
     if (auto valid = check_text("entrypoint", word); !valid) return valid;
   }
+  if (auto valid = check_network_policy(request.network); !valid) return valid;
   if (auto valid = check_timeout_secs("timeout", request.timeout_secs); !valid) return valid;
   if (auto valid = check_timeout_secs("idle timeout", request.idle_timeout_secs); !valid) return valid;
   return {};
@@ -84,7 +85,7 @@ SandboxRecord record_of(const CreateRequest& request) {
   record.timeout_secs = request.timeout_secs;
   record.idle_timeout_secs = request.idle_timeout_secs;
   record.entrypoint = request.entrypoint;
-  record.network.no_internet = true;
+  record.network = request.network;
   return record;
 }
 

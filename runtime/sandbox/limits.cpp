@@ -2,12 +2,11 @@
 #include "runtime/sandbox/limits.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <optional>
 
 #include <fmt/format.h>
 
+#include "runtime/network/address.hpp"
 #include "runtime/registry/identifier.hpp"
 
 namespace tl {
@@ -59,27 +58,6 @@ std::string mended_name(std::string_view name) {
 
 std::uint32_t max_memory_mb(double cpus) {
   return kMaxMemoryMbPerCore * cores(cpus);
-}
-
-// A decimal number of at most `max` without leading zeros, which some programs take for octal.
-std::optional<unsigned> small_number(std::string_view text, unsigned max) {
-  unsigned value = 0;
-  const bool plain = !text.empty() && text.size() <= 3 && std::all_of(text.begin(), text.end(), is_digit);
-  if (!plain || (text.size() > 1 && text.front() == '0')) return std::nullopt;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  if (value > max) return std::nullopt;
-  return value;
-}
-
-bool is_ipv4(std::string_view text) {
-  int parts = 0;
-  for (;;) {
-    const auto dot = text.find('.');
-    if (!small_number(text.substr(0, dot), 255)) return false;
-    ++parts;
-    if (dot == std::string_view::npos) return parts == 4;
-    text.remove_prefix(dot + 1);
-  }
 }
 
 bool is_host_label(std::string_view label) {
@@ -189,17 +167,27 @@ Result<std::pair<std::string, std::string>> parse_env(std::string_view text) {
 }
 
 Result<void> check_network_target(std::string_view text) {
-  const auto slash = text.find('/');
-  const auto address = text.substr(0, slash);
-  if (slash == std::string_view::npos ? is_ipv4(text) || is_host_name(text)
-                                      : is_ipv4(address) && small_number(text.substr(slash + 1), 32)) {
-    return {};
-  }
-  const bool ipv6 = std::count(text.begin(), text.end(), ':') >= 2;
+  if (network::Prefix::parse(text) || is_host_name(text)) return {};
   return out_of_range(
-      fmt::format("network target \"{}\": must be an IPv4 address, a CIDR block or a host name",
+      fmt::format("network target \"{}\": must be an IPv4 or IPv6 address, a CIDR block or a host name",
                   printable(text)),
-      ipv6 ? "sandboxes speak IPv4 only" : "for example 192.0.2.1, 192.0.2.0/24 or example.com");
+      "for example 192.0.2.1, 192.0.2.0/24, 2001:db8::/32 or example.com");
+}
+
+Result<void> check_network_policy(const registry::NetworkPolicy& policy) {
+  if (policy.no_internet && !(policy.allow.empty() && policy.deny.empty()))
+    return out_of_range("--no-internet blocks everything, so nothing can be allowed or denied beside it",
+                        "leave it out, or --network-allow and --network-deny");
+  for (const auto* targets : {&policy.allow, &policy.deny}) {
+    if (targets->size() > kMaxNetworkTargets)
+      return out_of_range(fmt::format("{} network targets: at most {} can be {}", targets->size(),
+                                      kMaxNetworkTargets, targets == &policy.allow ? "allowed" : "denied"),
+                          "a CIDR block takes many addresses together");
+    for (const auto& target : *targets) {
+      if (auto valid = check_network_target(target); !valid) return valid;
+    }
+  }
+  return {};
 }
 
 Result<void> check_text(std::string_view what, std::string_view text) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "common/result.hpp"
+#include "runtime/registry/record.hpp"
 
 // What a value may be, for every caller alike. All errors are kOutOfRange; they name the value, what is
 // allowed and, in the hint, a value that would do. Any thread.
@@ -43,8 +45,11 @@ Result<std::uint16_t> check_port(std::int64_t port);
 // "KEY=VALUE" apart at the first "="; the value may be empty and hold anything but NUL.
 Result<std::pair<std::string, std::string>> parse_env(std::string_view text);
 
-// A target of --network-allow and --network-deny: an IPv4 address, a CIDR block or a host name.
+// Of --network-allow and --network-deny: an IPv4 or IPv6 address, a CIDR block or a host name.
 Result<void> check_network_target(std::string_view text);
+inline constexpr std::size_t kMaxNetworkTargets = 256;
+// At most so many targets to allow and as many to deny; none where there is no Internet at all.
+Result<void> check_network_policy(const registry::NetworkPolicy& policy);
 
 // Arguments that are recorded: valid UTF-8 without NUL. `what` is the value's name in the message.
 Result<void> check_text(std::string_view what, std::string_view text);

@@ -27,6 +27,7 @@ class LocalRuntime final : public Runtime {
   Result<SandboxList> list(ListFilter filter) override;
   Result<SandboxInfo> describe(const std::string& sandbox) override;
   Result<SandboxInfo> rename(const std::string& sandbox, const std::string& new_name) override;
+  Result<SandboxInfo> set_network(const std::string& sandbox, const registry::NetworkPolicy& policy) override;
   Result<SandboxInfo> suspend(const std::string& sandbox, CreateWait wait) override;
   Result<Resumed> resume(const std::string& sandbox, CreateWait wait, int signals,
                          const Progress& progress) override;

@@ -41,6 +41,11 @@ class Runtime {
   // the sandbox is terminated; kOutOfRange for a malformed name.
   virtual Result<SandboxInfo> rename(const std::string& sandbox, const std::string& new_name) = 0;
 
+  // Replaces whom a live sandbox may speak to: at once where it runs, for connections that exist too.
+  // kOutOfRange, kConflict when it is terminated.
+  virtual Result<SandboxInfo> set_network(const std::string& sandbox,
+                                          const registry::NetworkPolicy& policy) = 0;
+
   // Puts a running sandbox with a name aside, its memory and processes as they are; success when it is
   // suspended already. kConflict for one without a name, or in another state. With kNoWait it is only begun.
   virtual Result<SandboxInfo> suspend(const std::string& sandbox, CreateWait wait) = 0;

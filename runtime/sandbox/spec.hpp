@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/registry/record.hpp"
+
 // What callers ask of the runtime, as plain data. Nothing here is checked before the call that takes it;
 // ranges are given for the reader and enforced there (kOutOfRange).
 namespace tl {
@@ -39,6 +41,7 @@ struct CreateRequest {
   std::optional<std::string> image;        // absent: "default"
   std::optional<std::string> snapshot;     // ID or name; a memory snapshot has its own image and resources
   std::vector<std::string> entrypoint;
+  registry::NetworkPolicy network;  // check_network_policy()
   AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
   TemplateUse template_use = TemplateUse::kWhenThere;
   CreateWait wait = CreateWait::kReady;

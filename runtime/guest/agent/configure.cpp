@@ -15,6 +15,7 @@
 
 #include "common/io.hpp"
 #include "runtime/guest/agent/boot_id.hpp"
+#include "runtime/guest/agent/network.hpp"
 
 namespace tl::guest {
 namespace {
@@ -73,6 +74,18 @@ Result<void> set_names(const Configuration& configuration) {
   return keep_file("/etc/machine-id", configuration.machine_id + "\n", 0444);
 }
 
+// What is restored has its addresses, and may have others by now that somebody inside gave it; a copy needs a
+// hardware address of its own.
+Result<void> set_network(const Configuration& configuration) {
+  if (!configuration.network || configuration.restored == Restored::kResumed) return {};
+  const NetworkSetup& network = *configuration.network;
+  if (configuration.restored) return set_mac(network.mac);
+  if (auto up = bring_up_network(network); !up) return up;
+  std::string resolvers;
+  for (const auto& resolver : network.resolvers) resolvers += "nameserver " + resolver + "\n";
+  return keep_file("/etc/resolv.conf", resolvers, 0644);
+}
+
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
   line = line.substr(0, line.find('#'));
@@ -115,6 +128,7 @@ ConfigureReport configure_guest(const Configuration& configuration) {
   note(set_clock(configuration.wall_clock));
   note(add_entropy(configuration.entropy));
   note(set_names(configuration));
+  note(set_network(configuration));
   // The kernel makes its own when it is first asked, and nobody has asked a template yet.
   if (configuration.restored == Restored::kCopied) note(renew_boot_id());
   if (configuration.disk_mib > 0) note(grow_root(configuration.disk_mib));

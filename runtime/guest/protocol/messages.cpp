@@ -21,6 +21,10 @@ constexpr std::int64_t kMaxExitCode = 255;
 constexpr std::size_t kMinEntropy = 32;
 constexpr std::size_t kMaxEntropy = 512;
 constexpr std::size_t kMaxHostname = 64;
+constexpr std::size_t kMacBytes = 6;
+constexpr std::size_t kMaxSubnets = 8;
+constexpr std::size_t kMaxResolvers = 3;
+constexpr std::size_t kMaxAddressText = 45;
 
 constexpr std::string_view kExitKinds[] = {"exited", "signaled", "timed-out"};
 constexpr std::string_view kFailureKinds[] = {"not-found", "not-executable", "no-such-user",
@@ -78,6 +82,63 @@ bool is_hostname(const std::string& text) {
   return !text.empty() && text.size() <= kMaxHostname &&
          text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") ==
              std::string::npos;
+}
+
+json network_item(const NetworkSetup& network) {
+  json item = {
+      {"mac", cbor::bytes_of(network.mac)}, {"subnets", json::array()}, {"resolvers", network.resolvers}};
+  for (const auto& subnet : network.subnets) {
+    item["subnets"].push_back({{"address", cbor::bytes_of(subnet.address)},
+                               {"bits", subnet.bits},
+                               {"gateway", cbor::bytes_of(subnet.gateway)}});
+  }
+  return item;
+}
+
+Result<NetworkSetup::Subnet> take_subnet(const json& item) {
+  if (!item.is_object()) return cbor::wrong_field("subnets");
+  NetworkSetup::Subnet subnet;
+  auto address = cbor::take_bytes(cbor::find(item, "address"), "address");
+  if (!address || (address->size() != 4 && address->size() != 16)) return cbor::wrong_field("address");
+  subnet.address = *std::move(address);
+  const auto most = static_cast<std::int64_t>(subnet.address.size()) * 8;
+  const auto bits = cbor::take_integer(cbor::find(item, "bits"), "bits", 0, most);
+  if (!bits) return bits.error();
+  subnet.bits = static_cast<unsigned>(*bits);
+  auto gateway = cbor::take_bytes(cbor::find(item, "gateway"), "gateway");
+  if (!gateway || gateway->size() != subnet.address.size()) return cbor::wrong_field("gateway");
+  subnet.gateway = *std::move(gateway);
+  return subnet;
+}
+
+bool is_address_text(const std::string& text) {
+  return !text.empty() && text.size() <= kMaxAddressText &&
+         text.find_first_not_of("0123456789abcdef:.") == std::string::npos;
+}
+
+Result<NetworkSetup> take_network(const json& item) {
+  if (!item.is_object()) return cbor::wrong_field("network");
+  NetworkSetup network;
+  auto mac = cbor::take_bytes(cbor::find(item, "mac"), "mac");
+  if (!mac || mac->size() != kMacBytes) return cbor::wrong_field("mac");
+  network.mac = *std::move(mac);
+  const json* subnets = cbor::find(item, "subnets");
+  if (subnets == nullptr || !subnets->is_array() || subnets->size() > kMaxSubnets)
+    return cbor::wrong_field("subnets");
+  for (const json& each : *subnets) {
+    auto subnet = take_subnet(each);
+    if (!subnet) return subnet.error();
+    network.subnets.push_back(*std::move(subnet));
+  }
+  const json* resolvers = cbor::find(item, "resolvers");
+  if (resolvers == nullptr || !resolvers->is_array() || resolvers->size() > kMaxResolvers)
+    return cbor::wrong_field("resolvers");
+  for (const json& each : *resolvers) {
+    auto resolver = cbor::take_text(&each, "resolvers");
+    if (!resolver || !is_address_text(*resolver)) return cbor::wrong_field("resolvers");
+    network.resolvers.push_back(*std::move(resolver));
+  }
+  return network;
 }
 
 }  // namespace
@@ -185,6 +246,7 @@ std::vector<std::byte> encode(const Configuration& configuration) {
               {"disk_mib", configuration.disk_mib},
               {"machine_id", configuration.machine_id}};
   if (configuration.restored) map["restored"] = kRestored[static_cast<std::size_t>(*configuration.restored)];
+  if (configuration.network) map["network"] = network_item(*configuration.network);
   return cbor::serialize(map);
 }
 
@@ -215,6 +277,11 @@ Result<Configuration> decode<Configuration>(std::span<const std::byte> bytes) {
     const auto kind = take_kind<Restored>(restored, "restored", kRestored);
     if (!kind) return kind.error();
     configuration.restored = *kind;
+  }
+  if (const json* item = cbor::find(*map, "network"); item != nullptr) {
+    auto network = take_network(*item);
+    if (!network) return network.error();
+    configuration.network = *std::move(network);
   }
   return configuration;
 }

@@ -60,6 +60,20 @@ enum class Restored {
   kFresh     // a template, of which this is to be a new sandbox
 };
 
+// The guest's one network card. Bytes are in network order.
+struct NetworkSetup {
+  struct Subnet {
+    std::string address;  // 4 or 16 bytes
+    unsigned bits = 0;    // of the prefix
+    std::string gateway;  // as long as the address
+    bool operator==(const Subnet&) const = default;
+  };
+  std::string mac;                     // 6 bytes
+  std::vector<Subnet> subnets;         // at most 8
+  std::vector<std::string> resolvers;  // addresses as text, for /etc/resolv.conf; at most 3
+  bool operator==(const NetworkSetup&) const = default;
+};
+
 // What makes this guest this sandbox; sent once after boot and after each restore, before anything else runs.
 struct Configuration {
   std::string hostname;
@@ -68,6 +82,7 @@ struct Configuration {
   std::uint64_t disk_mib = 0;             // the root file system grows to this; 0 leaves it
   std::string machine_id;                 // 32 lowercase hex digits, for /etc/machine-id
   std::optional<Restored> restored;       // none: it has booted
+  std::optional<NetworkSetup> network;    // none: its network is left alone
 };
 
 struct ConfigureReport {

@@ -79,6 +79,10 @@ std::vector<std::string> qemu_command_line(const std::string& qemu, const Machin
     add("-device", "virtio-serial-device,max_ports=2");
     add("-device", "virtserialport,chardev=agent,name=tl.agent,nr=1");
   }
+  if (descriptors.network >= 0) {
+    add("-netdev", fmt::format("dgram,id=network,local.type=fd,local.str={}", descriptors.network));
+    add("-device", fmt::format("virtio-net-device,netdev=network,mac={}", spec.mac));
+  }
   return argv;
 }
 

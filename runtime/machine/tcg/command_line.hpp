@@ -19,6 +19,7 @@ struct QemuDescriptors {
   int disk = 6;   // -1: no disk
   int agent = 7;  // -1: no agent port
   int memory = 8;
+  int network = 9;  // -1: no network card
 };
 
 // The whole command line, the program first. A saved machine waits for `migrate-incoming`, and has the same

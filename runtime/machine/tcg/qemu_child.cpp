@@ -46,6 +46,7 @@ Result<QemuChild> start_qemu(const std::string& program, const MachineSpec& spec
   pass(numbers.disk, inheritance.disk);
   pass(numbers.agent, inheritance.agent);
   pass(numbers.memory, inheritance.memory);
+  pass(numbers.network, inheritance.network);
   child.argv = qemu_command_line(program, spec, numbers, tsc_khz);
   child.environment = std::vector<std::string>{"PATH=/usr/bin:/bin", "LC_ALL=C"};
   child.group = ChildSpec::Group::kOwnGroup;

@@ -17,6 +17,7 @@ struct QemuInheritance {
   int memory = -1;
   int disk = -1;
   int agent = -1;
+  int network = -1;
 };
 
 // A QEMU that runs, and our ends of what it is connected to.

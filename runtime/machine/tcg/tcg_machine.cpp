@@ -225,7 +225,8 @@ asio::awaitable<Result<void>> go_on(std::shared_ptr<State> state) {
 }  // namespace
 
 Result<void> TcgMachine::State::spawn() {
-  const QemuInheritance inheritance{wiring.memory.get(), wiring.disk.get(), wiring.agent.get()};
+  const QemuInheritance inheritance{wiring.memory.get(), wiring.disk.get(), wiring.agent.get(),
+                                    wiring.network.get()};
   auto started = start_qemu(qemu, spec, inheritance, tsc.khz());
   if (!started) return started.error();
   auto client =
@@ -242,6 +243,7 @@ Result<void> TcgMachine::State::spawn() {
   process.assign(started->pidfd.release());
   wiring.disk.reset();
   wiring.agent.reset();
+  wiring.network.reset();
   spec.initramfs = {};
   return {};
 }
@@ -296,6 +298,7 @@ void TcgMachine::State::abandon() {
   }
   wiring.disk.reset();
   wiring.agent.reset();
+  wiring.network.reset();
   wiring.console = nullptr;
   finish({MachineExit::Cause::kKilled, "the machine was killed"});
 }

@@ -22,8 +22,9 @@ namespace tl::machine {
 struct TcgWiring {
   UniqueFd
       memory;  // make_guest_memory_file() of exactly memory_mib: the guest's memory, which QEMU maps shared
-  UniqueFd disk;   // connected stream socket to an NBD server that serves the export ""; optional
-  UniqueFd agent;  // connected stream socket: the other side of the virtio-serial port "tl.agent"; optional
+  UniqueFd disk;     // connected stream socket to an NBD server that serves the export ""; optional
+  UniqueFd agent;    // connected stream socket: the other side of the virtio-serial port "tl.agent"; optional
+  UniqueFd network;  // connected SOCK_SEQPACKET socket, a message is an Ethernet frame; optional
   ConsoleMonitor* console = nullptr;  // fed with the serial console; outlives the machine
   // For a saved machine: awaited while it is started, before it goes on, so that the memory can be filled
   // while QEMU starts. An error is start()'s. Optional: the memory is as it was saved.

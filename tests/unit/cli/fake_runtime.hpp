@@ -54,6 +54,7 @@ class FakeRuntime final : public Runtime {
     record.status = request.wait == CreateWait::kReady ? registry::SandboxState::kRunning
                                                        : registry::SandboxState::kPending;
     record.image = request.image.value_or("default");
+    record.network = request.network;
     record.resources.cpus = request.cpus.value_or(1.0);
     state_->records.insert(state_->records.begin(), record);
     return Created{{record, std::nullopt}, state_->warnings};
@@ -84,6 +85,14 @@ class FakeRuntime final : public Runtime {
     auto* record = find(sandbox);
     if (record == nullptr) return missing(sandbox);
     record->name = new_name;
+    return SandboxInfo{*record, std::nullopt};
+  }
+
+  Result<SandboxInfo> set_network(const std::string& sandbox,
+                                  const registry::NetworkPolicy& policy) override {
+    auto* record = find(sandbox);
+    if (record == nullptr) return missing(sandbox);
+    record->network = policy;
     return SandboxInfo{*record, std::nullopt};
   }
 

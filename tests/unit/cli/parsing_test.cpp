@@ -172,11 +172,24 @@ TEST_CASE("every failure of exec and run that is ours is 125") {
 TEST_CASE("what arrives later is refused with one sentence") {
   CommandLine tl = with_sandbox();
   REQUIRE(tl({"sbx", "create", "--expose", "80"}).exit_code == 2);
-  REQUIRE(tl({"sbx", "create", "-A", "example.com"}).exit_code == 2);
-  REQUIRE(contains(tl({"sbx", "run", "-D", "10.0.0.0/8", "true"}).error, "no network"));
   REQUIRE(tl({"sbx", "exec", "--tty", "sb", "true"}).exit_code == 125);
   REQUIRE(contains(tl({"sbx", "create", "-e", "sleep", "-e", "1"}).error, "use 'tl sbx exec'"));
-  REQUIRE(tl({"sbx", "create", "--no-internet"}).exit_code == 0);
+}
+
+TEST_CASE("whom a sandbox may speak to is said when it is created, and changed by update") {
+  CommandLine tl = with_sandbox();
+  REQUIRE(tl({"sbx", "create", "-N"}).exit_code == 0);
+  REQUIRE(tl.state->last_create->network.no_internet);
+  REQUIRE(tl({"sbx", "create", "-A", "example.com", "-A", "192.0.2.0/24", "-D", "192.0.2.7"}).exit_code == 0);
+  REQUIRE(tl.state->last_create->network.allow == std::vector<std::string>{"example.com", "192.0.2.0/24"});
+  REQUIRE(tl.state->last_create->network.deny == std::vector<std::string>{"192.0.2.7"});
+  REQUIRE(tl({"sbx", "update", "sb", "-D", "example.com"}).exit_code == 0);
+  REQUIRE(contains(tl({"sbx", "describe", "sb"}).out, "Network deny:    example.com"));
+  REQUIRE(tl({"sbx", "update", "sb", "--clear-network"}).exit_code == 0);
+  REQUIRE(!contains(tl({"sbx", "describe", "sb"}).out, "Network deny"));
+  REQUIRE(tl({"sbx", "update", "sb"}).exit_code == 5);
+  REQUIRE(contains(tl({"sbx", "update", "sb", "-N", "--clear-network"}).error, "--clear-network"));
+  REQUIRE(tl({"sbx", "update", "nobody", "-N"}).exit_code == 3);
 }
 
 TEST_CASE("an empty value or operand is passed on, not taken for a missing one") {

@@ -2,6 +2,7 @@
 #include "runtime/guest/protocol/messages.hpp"
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string_view>
 
@@ -63,6 +64,41 @@ void survives_damage(const Message& message) {
 }
 
 }  // namespace
+
+namespace {
+
+NetworkSetup network_setup() {
+  NetworkSetup network;
+  network.mac = std::string("\x02\0\0\0\0\x01", 6);
+  network.subnets = {{"\x0a\x01\x02\x03", 24, "\x0a\x01\x02\x01"},
+                     {std::string(16, 'a'), 64, std::string(16, 'b')}};
+  network.resolvers = {"192.0.2.53", "2001:db8::53"};
+  return network;
+}
+
+bool refuses_network(const std::function<void(NetworkSetup&)>& spoil) {
+  Configuration configuration = full_configuration();
+  configuration.network = network_setup();
+  spoil(*configuration.network);
+  return !decode<Configuration>(encode(configuration));
+}
+
+}  // namespace
+
+TEST_CASE("a configuration's network survives the trip, and is checked") {
+  Configuration configuration = full_configuration();
+  CHECK_FALSE(decode<Configuration>(encode(configuration)).value().network);
+  configuration.network = network_setup();
+  CHECK(decode<Configuration>(encode(configuration)).value().network == network_setup());
+  CHECK(refuses_network([](auto& network) { network.mac = "short"; }));
+  CHECK(refuses_network([](auto& network) { network.subnets[0].address = "seven b"; }));
+  CHECK(refuses_network([](auto& network) { network.subnets[0].bits = 33; }));
+  CHECK(refuses_network([](auto& network) { network.subnets[1].gateway = "four"; }));
+  CHECK(refuses_network([](auto& network) { network.subnets.resize(9, network.subnets[0]); }));
+  CHECK(refuses_network([](auto& network) { network.resolvers = {"192.0.2.53\noptions evil"}; }));
+  CHECK(refuses_network([](auto& network) { network.resolvers = {""}; }));
+  CHECK(refuses_network([](auto& network) { network.resolvers.resize(4, "192.0.2.1"); }));
+}
 
 TEST_CASE("an exec request comes back as it was, byte for byte") {
   const auto request = full_request();

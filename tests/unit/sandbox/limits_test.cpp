@@ -115,10 +115,10 @@ TEST_CASE("environment variables are KEY=VALUE with any value") {
   check_refused(parse_env("A=b\0c"sv), "\"A=b?c\"", "--env");
 }
 
-TEST_CASE("network targets are IPv4 addresses, CIDR blocks and host names") {
-  for (const auto good :
-       {"0.0.0.0"sv, "192.0.2.255"sv, "0.0.0.0/0"sv, "192.0.2.0/24"sv, "192.0.2.1/32"sv, "localhost"sv,
-        "example.com"sv, "EXAMPLE.com"sv, "xn--bcher-kva.example"sv, "4chan.example"sv, "_srv.a"sv}) {
+TEST_CASE("network targets are addresses, CIDR blocks and host names") {
+  for (const auto good : {"0.0.0.0"sv, "192.0.2.255"sv, "0.0.0.0/0"sv, "192.0.2.0/24"sv, "192.0.2.1/32"sv,
+                          "localhost"sv, "example.com"sv, "EXAMPLE.com"sv, "xn--bcher-kva.example"sv,
+                          "4chan.example"sv, "_srv.a"sv, "2001:db8::1"sv, "2001:db8::/32"sv, "::/0"sv}) {
     INFO(good);
     CHECK(check_network_target(good));
   }
@@ -143,13 +143,26 @@ TEST_CASE("network targets are IPv4 addresses, CIDR blocks and host names") {
                          "http://example.com"sv,
                          "example.com:80"sv,
                          "a\0b"sv,
+                         "2001:db8::/129"sv,
+                         "2001:db8::1%eth0"sv,
+                         "[::1]"sv,
                          "1234"sv}) {
     INFO(bad);
     check_refused(check_network_target(bad), "network target \"", "example.com");
   }
   CHECK(check_network_target(std::string(63, 'a') + ".example"));
   CHECK_FALSE(check_network_target(std::string(64, 'a') + ".example"));
-  check_refused(check_network_target("2001:db8::1"), "network target \"2001:db8::1\"", "IPv4 only");
+}
+
+TEST_CASE("a network policy is one thing, and of a size") {
+  CHECK(check_network_policy({}));
+  CHECK(check_network_policy({.no_internet = true}));
+  CHECK(check_network_policy({.allow = {"example.com"}, .deny = {"192.0.2.7"}}));
+  check_refused(check_network_policy({.no_internet = true, .allow = {"example.com"}}), "--no-internet",
+                "leave");
+  check_refused(check_network_policy({.deny = {"example.com/8"}}), "network target \"", "example.com");
+  const std::vector<std::string> many(kMaxNetworkTargets + 1, "192.0.2.1");
+  check_refused(check_network_policy({.deny = many}), "257 network targets", "CIDR");
 }
 
 TEST_CASE("recorded text is UTF-8 without NUL") {

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "common/result.hpp"
+#include "runtime/guest/protocol/messages.hpp"
+
+// The guest's one network card, eth0. PID 1 only. No programs, and few system calls: each costs a guest that
+// is emulated.
+namespace tl::guest {
+
+// After boot: its hardware address, addresses and routes, and it is up. What is so already is no error.
+Result<void> bring_up_network(const NetworkSetup& network);
+
+// 6 bytes. Connections do not notice.
+Result<void> set_mac(const std::string& mac);
+
+}  // namespace tl::guest
