@@ -259,6 +259,26 @@ Result<SandboxRecord> Registry::terminate(const std::string& id, const std::stri
   });
 }
 
+Result<SandboxRecord> Registry::lose_machine(const std::string& id, const std::string& reason) {
+  const auto lock = lock_record(id);
+  if (!lock) return lock.error();
+  const auto before = load(id);
+  if (!before) return before.error();
+  SandboxRecord after = before->record;
+  if (!needs_monitor(after.status)) return after;
+  const auto [state, why] = after_monitor_death(after.status, after.kind());
+  after.status = state;
+  after.reason = state == SandboxState::kSuspended ? fmt::format("{}: {}", why, reason) : reason;
+  after.monitor_pid = 0;
+  stamp_times(before->record, after);
+  auto saved = save(*before, after, durability_of(after));
+  if (!saved) return saved.error();
+  if (state == SandboxState::kTerminated) {
+    if (auto cleared = clear_away(after); !cleared) return cleared.error();
+  }
+  return after;
+}
+
 Result<void> Registry::remove(const std::string& id) {
   const auto lock = lock_record(id);
   if (!lock) return lock.error();

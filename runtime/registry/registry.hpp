@@ -82,6 +82,10 @@ class Registry {
   // For the monitor, after its machine has ended, or for anybody when there is no monitor (Suspended).
   // Success when it was terminated before, with the old reason.
   Result<SandboxRecord> terminate(const std::string& id, const std::string& reason);
+  // For the monitor of a machine that ended though nobody had asked for it: what readers would make of the
+  // record once they find the monitor dead (after_monitor_death), at once and with the reason. Of a sandbox
+  // without a machine nothing changes.
+  Result<SandboxRecord> lose_machine(const std::string& id, const std::string& reason);
   // Forgets a Terminated sandbox (prune); kConflict for others.
   Result<void> remove(const std::string& id);
 
