@@ -46,14 +46,12 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_in_empty(std::unique_pt
                                                                   const DiskSpec& spec) {
   auto base = spec.base.open();
   if (!base) return base.error();
-  auto base_size = (*base)->size();
-  if (!base_size) return base_size.error();
 
   DiskManifest manifest;
   manifest.device_bytes = spec.device_bytes;
   manifest.quota_bytes = spec.quota_bytes;
   manifest.base_digest = spec.base.digest;
-  manifest.base_bytes = base_size->bytes;
+  manifest.base_bytes = base->bytes;
   manifest.layers = {random_base36(kLayerIdLength)};
   if (auto sound = manifest.check(); !sound) return sound.error();
   const std::string& id = manifest.layers.front();
@@ -68,7 +66,7 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_in_empty(std::unique_pt
   std::vector<std::unique_ptr<DiskLayer>> layers;
   layers.push_back(std::make_unique<DiskLayer>(std::move(*delta)));
   return std::unique_ptr<LayeredDisk>(
-      new LayeredDisk(std::move(folder), std::move(*base), std::move(manifest), std::move(layers)));
+      new LayeredDisk(std::move(folder), std::move(base->file), std::move(manifest), std::move(layers)));
 }
 
 Result<std::unique_ptr<LayeredDisk>> LayeredDisk::open(const std::filesystem::path& dir, const DiskBase& base,
