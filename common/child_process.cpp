@@ -41,8 +41,9 @@ struct Launch {
   int* parked;  // as many as fds: where the sources wait while targets are overwritten
   int above;    // greater than every target
   ChildSpec::Group group;
+  ChildSpec::Signals signals;
   int death_signal;  // 0: none
-  pid_t parent;
+  pid_t parent;      // whose end the signal tells of
   int report;
 };
 
@@ -52,13 +53,17 @@ struct Launch {
   ::_exit(127);
 }
 
+// At a number that no target has.
+int parked(int fd, const Launch& launch) {
+  return fd >= launch.above ? fd : ::fcntl(fd, F_DUPFD_CLOEXEC, launch.above);
+}
+
 bool map_descriptors(const Launch& launch) {
   // What somebody else left open without close-on-exec. Kernels before 5.11 refuse, and then it stays as it
   // is.
   ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   for (std::size_t i = 0; i < launch.fds->size(); ++i) {
-    const int ours = (*launch.fds)[i].ours;
-    launch.parked[i] = ours >= launch.above ? ours : ::fcntl(ours, F_DUPFD_CLOEXEC, launch.above);
+    launch.parked[i] = parked((*launch.fds)[i].ours, launch);
     if (launch.parked[i] < 0) return false;
   }
   bool has_stdin = false;
@@ -73,8 +78,16 @@ bool map_descriptors(const Launch& launch) {
   return null == STDIN_FILENO ? ::fcntl(null, F_SETFD, 0) == 0 : ::dup2(null, STDIN_FILENO) >= 0;
 }
 
+// What somebody ignores stays ignored after exec: these are what shells, nohup and we ourselves ignore.
+void heed_signals() {
+  struct sigaction action = {};
+  action.sa_handler = SIG_DFL;
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU})
+    ::sigaction(signal, &action, nullptr);
+}
+
 [[noreturn]] void run_child(const Launch& launch) {
-  const int report = ::fcntl(launch.report, F_DUPFD_CLOEXEC, launch.above);
+  const int report = parked(launch.report, launch);
   if (report < 0) give_up(launch.report, Step::kDescriptors);
   if (launch.group == ChildSpec::Group::kOwnGroup) ::setpgid(0, 0);
   if (launch.group == ChildSpec::Group::kOwnSession) ::setsid();
@@ -85,11 +98,7 @@ bool map_descriptors(const Launch& launch) {
   if (!map_descriptors(launch)) give_up(report, Step::kDescriptors);
   if (launch.working_dir != nullptr && ::chdir(launch.working_dir) != 0) give_up(report, Step::kWorkingDir);
 
-  // What somebody ignores stays ignored after exec: these are what shells, nohup and we ourselves ignore.
-  struct sigaction action = {};
-  action.sa_handler = SIG_DFL;
-  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU})
-    ::sigaction(signal, &action, nullptr);
+  if (launch.signals == ChildSpec::Signals::kDefault) heed_signals();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -119,21 +128,21 @@ Error describe(const Failure& failure, const ChildSpec& spec) {
   return errno_error(failure.number, "run " + spec.argv[0]);
 }
 
-pid_t clone_with_signals_blocked(const Launch& launch) {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  // Handlers of ours must not run in the child: the kernel takes them away (Linux 5.5).
+struct Clone {
+  pid_t pid = -1;  // or errno says why
+  UniqueFd pidfd;
+};
+
+Clone clone_child(const Launch& launch) {
+  int pidfd = -1;
   clone_args wanted = {};
-  wanted.flags = CLONE_CLEAR_SIGHAND;
+  // Handlers of ours must not run in the child: the kernel takes them away (Linux 5.5).
+  wanted.flags = CLONE_CLEAR_SIGHAND | CLONE_PIDFD;
+  wanted.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   wanted.exit_signal = SIGCHLD;
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &wanted, sizeof wanted));
   if (pid == 0) run_child(launch);
-  const int number = errno;
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = number;
-  return pid;
+  return {pid, UniqueFd(pidfd)};
 }
 
 ExitStatus decode(int status) {
@@ -189,16 +198,16 @@ Result<ChildProcess> ChildProcess::spawn(const ChildSpec& spec) {
                       .parked = parked.data(),
                       .above = above,
                       .group = spec.group,
+                      .signals = spec.signals,
                       .death_signal = spec.death_signal.value_or(0),
-                      .parent = ::getpid(),
+                      .parent = spec.death_signal ? ::getpid() : 0,
                       .report = write_end.get()};
-  const pid_t pid = clone_with_signals_blocked(launch);
-  if (pid < 0) return errno_error("make a process for " + spec.argv[0]);
+  Clone made = clone_child(launch);
+  if (made.pid < 0) return errno_error("make a process for " + spec.argv[0]);
   write_end.reset();
 
   const bool own_group = spec.group != ChildSpec::Group::kInherit;
-  ChildProcess child(pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), own_group);
-  if (!child.pidfd_) return errno_error("pidfd_open");
+  ChildProcess child(made.pid, std::move(made.pidfd), own_group);
   Failure failure{};
   if (read_exact(read_end.get(), std::as_writable_bytes(std::span(&failure, 1)))) {
     return describe(failure, spec);
