@@ -103,11 +103,12 @@ Result<LocalRuntime::Draft> LocalRuntime::draft(const CreateRequest& request) {
 
 Result<LocalRuntime::Draft> LocalRuntime::draft_of_image(const CreateRequest& request) {
   const std::string name = request.image.value_or(storage::kDefaultImageName);
-  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  const auto folders = data_folders();
+  const auto store = storage::ImageStore::open(registry_.folder().path(), folders);
   if (!store) return store.error();
   const auto image = store->find(name);
   if (!image) return image.error();
-  auto kernel = find_kernel();
+  auto kernel = find_kernel(folders);
   if (!kernel) return kernel.error();
   const auto requested = to_machine(request.accelerator);
   auto accelerator = machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
@@ -194,11 +195,12 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_of_snapshot(const CreateRequest&
 }
 
 Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& record) {
-  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  const auto folders = data_folders();
+  const auto store = storage::ImageStore::open(registry_.folder().path(), folders);
   if (!store) return store.error();
   const auto image = store->find_digest(record.image_digest);
   if (!image) return image.error();
-  auto kernel = find_kernel();
+  auto kernel = find_kernel(folders);
   if (!kernel) return kernel.error();
   const auto requested = record.accelerator.empty()    ? machine::AcceleratorRequest::kAuto
                          : record.accelerator == "kvm" ? machine::AcceleratorRequest::kKvm
