@@ -136,14 +136,14 @@ asio::awaitable<Result<void>> Monitor::run() {
 Result<void> Monitor::prepare() {
   log_.debug("preparing");
   const auto work_folder = registry::work_path(options_.home, record_.sandbox_id);
-  const auto work = open_at(AT_FDCWD, work_folder.string(), O_RDONLY | O_DIRECTORY);
+  auto work = open_at(AT_FDCWD, work_folder.string(), O_RDONLY | O_DIRECTORY);
   if (!work) return work.error();
   Assembly::Plan plan;
   plan.record = record_;
   plan.image = {options_.image, record_.image_digest};
   plan.kernel = options_.kernel;
   plan.work_folder = work_folder;
-  plan.work_fd = work->get();
+  plan.work = *std::move(work);
   plan.cpu = options_.cpu;
   if (options_.origin != Origin::kBoot) plan.begin = Assembly::Plan::Begin::kRestore;
   auto assembly = Assembly::build(context_.get_executor(), std::move(plan), log_);

@@ -217,13 +217,10 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& recor
 }
 
 Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeLock life,
-                                             const CreateRequest& request) {
-  const std::string& id = draft.record.sandbox_id;
-  const auto work = registry_.open_work(id);
-  if (!work) return work.error();
-  auto log = open_at(work->get(), registry::layout::kMonitorLog, O_WRONLY | O_CREAT | O_APPEND, 0600);
+                                             const UniqueFd& work, const CreateRequest& request) {
+  auto log = open_at(work.get(), registry::layout::kMonitorLog, O_WRONLY | O_CREAT | O_APPEND, 0600);
   if (!log) return log.error();
-  auto listener = monitor::listen_control(work->get());
+  auto listener = monitor::listen_control(work.get());
   if (!listener) return listener.error();
 
   monitor::LaunchSpec spec;
@@ -281,7 +278,7 @@ Result<Created> LocalRuntime::create_from(Draft draft, const CreateRequest& requ
   if (progress) progress("starting the machine");
   const auto furnished = furnish(draft);
   draft.pin.reset();
-  auto started = furnished ? launch(draft, std::move(made->life), request) : furnished.error();
+  auto started = furnished ? launch(draft, std::move(made->life), made->work, request) : furnished.error();
   if (!started) {
     [[maybe_unused]] const auto gone = registry_.abandon(id);
     return started.error();
