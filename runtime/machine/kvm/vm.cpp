@@ -60,9 +60,6 @@ Result<void> Vm::add_memory(const GuestMemory& memory) {
 Result<void> Vm::add_interrupt_controllers() {
   auto done = kvm_ioctl(fd(), KVM_SET_TSS_ADDR, "KVM_SET_TSS_ADDR", layout::kTss);
   if (!done) return done.error();
-  std::uint64_t identity_map = layout::kIdentityMap;
-  if (auto set_to = set(fd(), KVM_SET_IDENTITY_MAP_ADDR, "KVM_SET_IDENTITY_MAP_ADDR", identity_map); !set_to)
-    return set_to;
   done = kvm_ioctl(fd(), KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP", 0);
   if (!done) return done.error();
   kvm_pit_config pit = {};
