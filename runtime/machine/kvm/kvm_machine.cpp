@@ -175,8 +175,8 @@ Result<void> KvmMachine::State::add_devices() {
     bus.add(window, *devices[i]);
     if (auto done = vm->connect_interrupt(devices[i]->interrupt(), layout::kDeviceLines.at(i)); !done)
       return done;
-    for (const MmioDevice::Doorbell& doorbell : devices[i]->doorbells()) {
-      if (auto done = vm->connect_doorbell(window, doorbell); !done) return done;
+    if (const auto doorbell = devices[i]->doorbell()) {
+      if (auto done = vm->connect_doorbell(window, *doorbell); !done) return done;
     }
   }
   return {};

@@ -76,11 +76,9 @@ Result<void> Vm::connect_interrupt(const EventFd& event, std::uint32_t line) {
 
 Result<void> Vm::connect_doorbell(GuestAddr window, const MmioDevice::Doorbell& doorbell) {
   kvm_ioeventfd wanted = {};
-  wanted.datamatch = doorbell.value;
   wanted.addr = (window + doorbell.offset).value;
-  wanted.len = sizeof doorbell.value;
+  wanted.len = sizeof(std::uint32_t);
   wanted.fd = doorbell.event->fd();
-  wanted.flags = KVM_IOEVENTFD_FLAG_DATAMATCH;
   return set(fd(), KVM_IOEVENTFD, "KVM_IOEVENTFD", wanted);
 }
 

@@ -186,7 +186,7 @@ TEST_CASE_METHOD(Fixture, "a reset waits for the request in progress, and nothin
   CHECK(driver.status() == 0);
   CHECK(echo->stops == 1);
   driver.put(MmioDriver::buffer(0), "mine");
-  driver.ring(0);
+  driver.ring();
   { const auto lock = thread->exclusive(); }
   CHECK(driver.get(MmioDriver::buffer(0), 4) == "mine");
   driver.start(1);
@@ -198,11 +198,11 @@ TEST_CASE_METHOD(Fixture, "a reset waits for the request in progress, and nothin
 TEST_CASE_METHOD(Fixture, "a broken ring needs a reset, says so once, and works again after it") {
   driver.start(1);
   driver.queue(0).set_available_index(100);
-  driver.ring(0);
+  driver.ring();
   CHECK(driver.wait_interrupt() == VIRTIO_MMIO_INT_CONFIG);
   CHECK((driver.status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
   const auto faults = transport->faults();
-  for (int i = 0; i < 50; ++i) driver.ring(0);
+  for (int i = 0; i < 50; ++i) driver.ring();
   { const auto lock = thread->exclusive(); }
   CHECK(transport->faults() == faults);
   driver.reset();
