@@ -105,7 +105,7 @@ Monitor::Monitor(asio::io_context& context, Options options, const Log& log)
       record_(std::move(options_.record)),
       control_(context.get_executor(), std::move(options_.listener), log,
                [this](StreamPtr stream) { serve(std::move(stream)); }),
-      creator_(context, options_.creator.release()),
+      creator_(context),
       is_new_(record_.status == registry::SandboxState::kPending),
       changed_(context.get_executor()) {}
 
@@ -113,6 +113,7 @@ asio::awaitable<Result<void>> Monitor::run() {
   Result<void> started = co_await start_machine();
   // The guest is on its way. Whatever can wait until then waits until here.
   if (const auto settled = settle(); started) started = settled;
+  creator_.assign(options_.creator.release());
   asio::co_spawn(context_, watch_creator(), asio::detached);
   asio::co_spawn(context_, watch_signals(), asio::detached);
   asio::co_spawn(context_, control_.run(), asio::detached);
