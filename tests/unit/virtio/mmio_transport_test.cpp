@@ -26,6 +26,7 @@ class Echo final : public Device {
   void serve(unsigned index) override {
     Queue* const queue = driver()->queue(index);
     if (queue == nullptr) return;
+    ++served[index];
     do {
       while (auto chain = queue->pop()) {
         wait_while_stopped();
@@ -56,6 +57,7 @@ class Echo final : public Device {
   }
   int starts = 0;
   int stops = 0;
+  std::array<int, 2> served{};  // how often each queue
 
  private:
   void wait_while_stopped() {
@@ -172,6 +174,17 @@ TEST_CASE_METHOD(Fixture,
   CHECK(driver.read(VIRTIO_MMIO_QUEUE_NUM_MAX) == 0);
   driver.write(VIRTIO_MMIO_QUEUE_READY, 1);
   CHECK(driver.read(VIRTIO_MMIO_QUEUE_READY) == 0);
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "the doorbell is for all queues, and those are served to which something was added") {
+  driver.start(2);
+  ask();
+  driver.wait_used(0, 1);
+  driver.send(1, 0, {{MmioDriver::buffer(1).value, 16, FakeDriver::kWrite}});
+  driver.wait_used(1, 1);
+  settle();
+  CHECK(echo->served == std::array{1, 1});
 }
 
 TEST_CASE_METHOD(Fixture, "a reset waits for the request in progress, and nothing is written afterwards") {
