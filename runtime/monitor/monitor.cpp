@@ -101,7 +101,7 @@ Monitor::Monitor(asio::io_context& context, Options options, const Log& log)
       record_(std::move(options_.record)),
       control_(context.get_executor(), std::move(options_.listener), log,
                [this](StreamPtr stream) { serve(std::move(stream)); }),
-      creator_(context, options_.creator.release()),
+      creator_(context),
       is_new_(record_.status == registry::SandboxState::kPending),
       changed_(context.get_executor()) {}
 
@@ -109,6 +109,7 @@ asio::awaitable<Result<void>> Monitor::run() {
   Result<void> started = co_await start_machine();
   // The guest is on its way. Whatever can wait until then waits until here.
   if (const auto settled = settle(); started) started = settled;
+  creator_.assign(options_.creator.release());
   asio::co_spawn(context_, watch_creator(), asio::detached);
   asio::co_spawn(context_, watch_signals(), asio::detached);
   asio::co_spawn(context_, control_.run(), asio::detached);
@@ -132,14 +133,14 @@ asio::awaitable<Result<void>> Monitor::run() {
 Result<void> Monitor::prepare() {
   log_.debug("preparing");
   const auto work_folder = registry::work_path(options_.home, record_.sandbox_id);
-  const auto work = open_at(AT_FDCWD, work_folder.string(), O_RDONLY | O_DIRECTORY);
+  auto work = open_at(AT_FDCWD, work_folder.string(), O_RDONLY | O_DIRECTORY);
   if (!work) return work.error();
   Assembly::Plan plan;
   plan.record = record_;
   plan.image = {options_.image, record_.image_digest};
   plan.kernel = options_.kernel;
   plan.work_folder = work_folder;
-  plan.work_fd = work->get();
+  plan.work = *std::move(work);
   plan.cpu = options_.cpu;
   if (options_.origin != Origin::kBoot) plan.begin = Assembly::Plan::Begin::kRestore;
   auto assembly = Assembly::build(context_.get_executor(), std::move(plan), log_);

@@ -59,6 +59,7 @@ class Registry {
   struct Created {
     SandboxRecord record;
     LifeLock life;
+    UniqueFd work;  // open_work()
   };
   Result<Created> create(SandboxRecord draft);
 

@@ -63,7 +63,8 @@ class LocalRuntime final : public Runtime {
   void look_for_template(Draft& draft);
   Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
   Result<void> furnish(const Draft& draft);
-  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const CreateRequest& request);
+  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const UniqueFd& work,
+                                 const CreateRequest& request);
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);

@@ -126,7 +126,9 @@ Result<Resumed> LocalRuntime::start_again(const SandboxRecord& record, registry:
   if (!draft) return draft.error().within(doing);
   const bool warm = has_machine(registry_.work_path(record.sandbox_id) / registry::layout::kMachine);
   draft->origin = warm ? monitor::Origin::kResume : monitor::Origin::kBoot;
-  auto started = launch(*draft, std::move(life), how);
+  const auto work = registry_.open_work(record.sandbox_id);
+  if (!work) return work.error().within(doing);
+  auto started = launch(*draft, std::move(life), *work, how);
   if (!started) return started.error().within(doing);
   auto running = wait_running(record.sandbox_id, *started, how);
   if (!running) {
