@@ -2,6 +2,7 @@
 """Processes that are killed, or held, at a chosen step. A step is a system call that changes what is on disk or what
 others see; strace counts them for each thread, and has the signal arrive with the call."""
 
+import collections
 import contextlib
 import os
 import pathlib
@@ -11,9 +12,11 @@ import subprocess
 
 from support import environment, processes
 
+# What goes into a disk or a memory (pwrite, pwritev, fallocate) is none: such calls are many, one like the other, and what
+# they wrote counts only with the call after them.
 STEPS = (
     "fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,symlinkat,mkdir,mkdirat,rmdir,"
-    "ftruncate,fallocate,pwrite64,pwritev,pwritev2,copy_file_range,write,writev,sendto,sendmsg"
+    "ftruncate,write,sendto"
 )
 _ATTACHING = 60  # seconds, at most
 
@@ -98,15 +101,13 @@ def let_go(pid):
 
 
 def steps_in(log, most):
-    """(Which steps to try, how many there are): of equal calls in a row the first, at most so many of those, evenly
-    spread. The thread with most calls counts: at its numbers the others are killed too, if they come to them."""
-    threads = {}
+    """(Which steps to try, how many there are): of the thread that has most, at most so many, evenly spread. At these
+    numbers the other threads are killed too, if they come to them."""
+    threads = collections.Counter()
     for line in pathlib.Path(log).read_text(errors="replace").splitlines():
         thread, _, call = line.partition(" ")
-        if "(" in call and "resumed>" not in call:
-            threads.setdefault(thread, []).append(call.split("(")[0].strip())
-    calls = max(threads.values(), key=len, default=[])
-    turns = [at + 1 for at, call in enumerate(calls) if at in (0, len(calls) - 1) or calls[at - 1] != call]
-    if len(turns) > most:
-        turns = [turns[round(at * (len(turns) - 1) / (most - 1))] for at in range(most)]
-    return turns, len(calls)
+        threads[thread] += "(" in call and "resumed>" not in call
+    count = max(threads.values(), default=0)
+    if count <= most:
+        return list(range(1, count + 1)), count
+    return [1 + round(at * (count - 1) / (most - 1)) for at in range(most)], count
