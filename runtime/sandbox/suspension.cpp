@@ -69,9 +69,10 @@ Result<SandboxInfo> LocalRuntime::suspend(const std::string& sandbox, CreateWait
   } else {
     auto done = tell_monitor(id, monitor::kSuspendPath, AfterAnswer::kWaitForEnd, kSuspendLimit);
     if (!done) {
-      // Somebody else may have had the same wish.
-      const auto now = registry_.read(id);
-      if (!now || now->status != SandboxState::kSuspended)
+      // Somebody else may have had the same wish. A monitor that was killed leaves a suspended one too.
+      auto now = registry_.read(id);
+      if (now) tell_memory(*now);
+      if (!now || now->status != SandboxState::kSuspended || now->reason == registry::kMemoryLost)
         return done.error().within("suspend " + handle(*record));
     }
   }
