@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that are killed, or held, at a chosen step. A step is a system call that changes what is on disk or what
-others see; strace counts them for each thread, and has the signal arrive with the call."""
+others see. strace counts those of one name in each thread, and has the signal arrive with the call: so a step is a name
+and a number, ("fsync", 3)."""
 
 import collections
 import contextlib
@@ -19,6 +20,7 @@ STEPS = (
     "ftruncate,write,sendto"
 )
 _ATTACHING = 60  # seconds, at most
+_ENDING = 2
 
 
 def require_tracing():
@@ -29,8 +31,8 @@ def require_tracing():
 
 def _strace(log, signal, step):
     """Of a process and its threads, not of what it executes: that is let go of at once."""
-    words = ["strace", "-f", "-b", "execve", "-qq", "-o", log, "-e", "signal=none", "-e", f"trace={STEPS}"]
-    return [*words, "-e", f"inject={STEPS}:signal={signal}:when={step}"] if step else words
+    words = ["strace", "-f", "-b", "execve", "-q", "-o", log, "-e", "signal=SIGKILL", "-e", f"trace={STEPS}"]
+    return [*words, "-e", "inject={}:signal={}:when={}".format(step[0], signal, step[1])] if step else words
 
 
 def _status(pid, field):
@@ -50,10 +52,14 @@ def _is_traced(pid):
     return all(_status(f"{pid}/task/{thread}", "TracerPid") not in ("", "0") for thread in threads)
 
 
-def _kill(tracer):
-    """Its tracees go on without it, a stopped one stays so. strace that is asked to end waits for them."""
-    tracer.kill()
-    tracer.wait()
+def _end(tracer):
+    """In order, so that its log is whole. It does not end with a tracee that is stopped: then at once, and that stays so."""
+    tracer.terminate()
+    try:
+        tracer.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        tracer.kill()
+        tracer.wait()
 
 
 def _attach(pid, words):
@@ -63,23 +69,22 @@ def _attach(pid, words):
             lambda: tracer.poll() is not None or _is_traced(pid), _ATTACHING, f"strace has attached to {pid}"
         )
     except AssertionError:
-        _kill(tracer)
+        _end(tracer)
         raise
     return tracer
 
 
 @contextlib.contextmanager
-def attached(pid, step=0, log="/dev/null", signal="SIGKILL"):
-    """While this lasts, the step'th step of a thread of the running process brings it the signal; without a step they are
-    logged."""
+def attached(pid, step, log, signal="SIGKILL"):
+    """While this lasts, the step of a thread of the running process brings it the signal. The log has the steps."""
     tracer = _attach(pid, _strace(log, signal, step))
     try:
         yield
     finally:
-        _kill(tracer)
+        _end(tracer)
 
 
-def of_command(step=0, log="/dev/null"):
+def of_command(step, log):
     """The same for a command: what to put before it. -D: it is not strace's child, and strace ends with it."""
     return [*_strace(log, "SIGKILL", step), "-D"]
 
@@ -100,14 +105,20 @@ def let_go(pid):
         processes.wait_until(lambda: _status(pid, "TracerPid") in ("", "0"), _ATTACHING, "strace is gone")
 
 
+def killed_in(log):
+    return "+++ killed by SIGKILL" in pathlib.Path(log).read_text(errors="replace")
+
+
 def steps_in(log, most):
-    """(Which steps to try, how many there are): of the thread that has most, at most so many, evenly spread. At these
-    numbers the other threads are killed too, if they come to them."""
-    threads = collections.Counter()
+    """(Which steps to try, how many there are): of the thread that has most, at most so many, evenly spread. Another thread
+    that comes to the same number of calls of that name before is killed there."""
+    threads = collections.defaultdict(list)
     for line in pathlib.Path(log).read_text(errors="replace").splitlines():
         thread, _, call = line.partition(" ")
-        threads[thread] += "(" in call and "resumed>" not in call
-    count = max(threads.values(), default=0)
-    if count <= most:
-        return list(range(1, count + 1)), count
-    return [1 + round(at * (count - 1) / (most - 1)) for at in range(most)], count
+        if "(" in call and "resumed>" not in call:
+            threads[thread].append(call.split("(")[0].strip())
+    calls = max(threads.values(), key=len, default=[])
+    steps = [(call, calls[: at + 1].count(call)) for at, call in enumerate(calls)]
+    if len(steps) <= most:
+        return steps, len(steps)
+    return [steps[round(at * (len(steps) - 1) / (most - 1))] for at in range(most)], len(steps)
