@@ -16,7 +16,7 @@ from support.tl import end
 STORES = ("work", "sandboxes", "names", "snapshots", "templates", "damaged")
 LIVE = ("pending", "running", "snapshotting", "suspending")
 # Steps of one operation that are tried; TL_E2E_STEPS=1000 tries all that there are, which takes many minutes.
-MOST = int(os.environ.get("TL_E2E_STEPS", "10"))
+MOST = int(os.environ.get("TL_E2E_STEPS", "6"))
 FEW = min(4, MOST)
 
 
