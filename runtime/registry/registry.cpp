@@ -16,7 +16,7 @@
 // The documents are the truth; names/ and work/ follow them. What a sandbox needs is made before its document
 // says so and removed after its document no longer does, so a crash in between only ever leaves too much: a
 // name whose sandbox does not carry it (stale, replaced by the next who wants it) or a work folder without a
-// living sandbox (swept by list()).
+// living sandbox. list() sweeps both.
 //
 // Record lock (one of 36 files in locks/, by the first character of the ID, never deleted: unlinking a lock
 // file lets two hold "the" lock): held for every change of a document, and by the sweeper, so that it cannot

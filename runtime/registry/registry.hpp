@@ -137,6 +137,7 @@ class Registry {
   void read_difficult(const std::string& id, Listing& listing);
   void sweep(const std::vector<DocumentFolder::TempFile>& temp_files, std::vector<std::string> living);
   void sweep_work(const std::string& id);
+  void sweep_names(const std::vector<SandboxRecord>& records);
   [[nodiscard]] bool is_dead(const SandboxRecord& record) const;
 
   StateFolder folder_;

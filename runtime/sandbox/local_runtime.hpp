@@ -80,6 +80,11 @@ class LocalRuntime final : public Runtime {
                     const snapshot::ArtefactDraft& draft, std::chrono::milliseconds limit);
   Result<void> keep_suspended(const registry::SandboxRecord& record, CheckpointType type,
                               const std::filesystem::path& folder);
+  // Whether a suspended sandbox has its memory is for its files to say: a kill between those and the record
+  // leaves the record behind.
+  void tell_memory(registry::SandboxRecord& record);
+  // What killed makers of snapshots and templates have left.
+  Result<std::size_t> sweep_artefacts();
   // A request that the monitor answers with a report.
   Result<void> tell_monitor(const std::string& id, const std::string& path, AfterAnswer after,
                             std::chrono::milliseconds limit);
