@@ -64,7 +64,8 @@ class LocalRuntime final : public Runtime {
   void look_for_template(Draft& draft);
   Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
   Result<void> furnish(const Draft& draft);
-  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const CreateRequest& request);
+  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const UniqueFd& work,
+                                 const CreateRequest& request);
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
@@ -80,6 +81,11 @@ class LocalRuntime final : public Runtime {
                     const snapshot::ArtefactDraft& draft, std::chrono::milliseconds limit);
   Result<void> keep_suspended(const registry::SandboxRecord& record, CheckpointType type,
                               const std::filesystem::path& folder);
+  // Whether a suspended sandbox has its memory is for its files to say: a kill between those and the record
+  // leaves the record behind.
+  void tell_memory(registry::SandboxRecord& record);
+  // What killed makers of snapshots and templates have left.
+  Result<std::size_t> sweep_artefacts();
   // A request that the monitor answers with a report.
   Result<void> tell_monitor(const std::string& id, const std::string& path, AfterAnswer after,
                             std::chrono::milliseconds limit);
