@@ -53,7 +53,7 @@ void show_progress(Context& context, Arguments& arguments, ProgressLine& line) {
 int cp(Context& context, Arguments& arguments) {
   if (!arguments.copy.from.sandbox && !arguments.copy.to.sandbox) {
     context.fail({ErrorCode::kFailure, "neither SRC nor DEST is in a sandbox",
-                  "name one as ID:PATH, such as " + printable("my-env:" + arguments.destination)});
+                  "a place in a sandbox is ID:PATH: tl sbx cp ./file.py my-env:file.py"});
     return kUsage;
   }
   const auto runtime = context.runtime();

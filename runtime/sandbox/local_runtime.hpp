@@ -71,9 +71,6 @@ class LocalRuntime final : public Runtime {
   Result<UniqueFd> connect(const std::string& id);
   // A live sandbox, resumed first when it is suspended.
   Result<registry::SandboxRecord> wake(const std::string& sandbox, int signals, const Progress& progress);
-  Result<FilesCopied> upload(const FileCopy& copy);
-  Result<FilesCopied> download(const FileCopy& copy);
-  Result<FilesCopied> copy_between(const FileCopy& copy);
   // The sandbox of one end, awake and waiting for the request.
   Result<FilesEnd> reach(const FilePlace& place, const FileCopy& copy);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.

@@ -78,7 +78,8 @@ class Packer {
       return errno_error("look at " + top_);
     }
     if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
-      return Error{ErrorCode::kConflict, top_ + " is neither a file nor a folder", ""};
+      return Error{ErrorCode::kConflict, top_ + " is neither a file nor a folder",
+                   "a stream is copied from stdin: give - as SRC"};
     }
     if (auto opened = open_archive(); !opened) return opened;
     if (S_ISDIR(status.st_mode)) {
@@ -194,6 +195,7 @@ class Packer {
     return write_header(entry);
   }
 
+  // A file that grows meanwhile is copied as long as it was.
   Result<void> add_file(const std::string& path) {
     const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
     const UniqueFd file(path.empty() ? ::open(top_.c_str(), flags)
@@ -212,6 +214,9 @@ class Packer {
       }
     }
     const auto extents = extents_of(file.get(), status);
+    const bool dense = extents.size() == 1 && extents[0].begin == 0 && extents[0].end == status.st_size;
+    if (dense && status.st_size < static_cast<off_t>(buffer_.size()))
+      return add_small_file(path, file.get(), status);
     archive_entry_set_size(entry, status.st_size);
     if (extents.empty() && status.st_size > 0) archive_entry_sparse_add_entry(entry, 0, 0);
     for (const Extent& each : extents) {
@@ -226,6 +231,27 @@ class Packer {
     }
     packed_.bytes += static_cast<std::uint64_t>(status.st_size);
     return write_hole(status.st_size - at);
+  }
+
+  // Read before its length is announced, for files of the kernel's (/proc, /sys) do not tell it.
+  Result<void> add_small_file(const std::string& path, int file, const struct stat& status) {
+    std::size_t length = 0;
+    while (length < buffer_.size()) {
+      const ssize_t got = ::read(file, buffer_.data() + length, buffer_.size() - length);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return errno_error("read " + shown(path));
+      if (got == 0) break;
+      length += static_cast<std::size_t>(got);
+    }
+    if (length == buffer_.size()) {
+      if (status.st_size == 0)
+        return Error{ErrorCode::kFailure, shown(path) + " does not tell its length", ""};
+      length = static_cast<std::size_t>(status.st_size);
+    }
+    archive_entry_set_size(entry_.get(), static_cast<la_int64_t>(length));
+    if (auto written = write_header(entry_.get()); !written) return written;
+    packed_.bytes += length;
+    return check(archive_write_data(writer_.get(), buffer_.data(), length));
   }
 
   // libarchive drops what it knows to be a hole.
