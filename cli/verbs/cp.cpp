@@ -41,11 +41,16 @@ int fail_or_interrupted(Context& context, const Error& error) {
 }
 
 void show_progress(Context& context, Arguments& arguments, ProgressLine& line) {
-  if (!context.error_terminal().is_terminal()) return;
+  using Clock = std::chrono::steady_clock;
+  // Not between the lines of a file that is shown.
+  const bool in_the_way = arguments.copy.to.path == "-" && context.out_terminal().is_terminal();
+  if (!context.error_terminal().is_terminal() || in_the_way) return;
   arguments.copy.progress = [&line](std::string_view step) { line.show(step); };
-  arguments.copy.moved = [&line, began = std::chrono::steady_clock::now()](std::uint64_t bytes) {
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
-    const double rate = static_cast<double>(bytes) / std::max(seconds.count(), 0.001);
+  arguments.copy.moved = [&line, began = Clock::time_point()](std::uint64_t bytes) mutable {
+    constexpr std::chrono::milliseconds kUntilTold{200};
+    if (began == Clock::time_point()) began = Clock::now() - kUntilTold;
+    const std::chrono::duration<double> seconds = Clock::now() - began;
+    const double rate = static_cast<double>(bytes) / seconds.count();
     line.show(fmt::format("{}, {}/s", size(bytes), size(static_cast<std::uint64_t>(rate))));
   };
 }

@@ -82,3 +82,9 @@ TEST_CASE("cp that was interrupted has the signal's exit code") {
   tl.state->life_cycle_error = tl::Error{tl::ErrorCode::kFailure, "interrupted", ""};
   CHECK(tl({"sbx", "cp", "a", "web:b"}).exit_code == 130);
 }
+
+TEST_CASE("cp to a terminal's stdout shows the file and no progress in between") {
+  CommandLine tl;
+  const auto outcome = tl({"sbx", "cp", "web:a", "-"}, Leads::kToTerminals);
+  CHECK(outcome.error == "web:a -> - (0 bytes)\n");
+}
