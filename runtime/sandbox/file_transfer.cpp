@@ -66,17 +66,18 @@ Error printable(const Error& error) {
 struct Given {
   std::uint64_t bytes = 0;
   std::string warning;
+  bool complete = true;  // false: the sandbox took no more
 };
 
 Result<Given> give(const std::string& path, Form form, UniqueFd to) {
   if (form == Form::kBytes) {
     const auto sent = guest::send_chunks(STDIN_FILENO, to.get());
     if (!sent) return sent.error().within("stdin");
-    return Given{sent->bytes, ""};
+    return Given{sent->bytes, "", sent->complete};
   }
   const auto packed = guest::pack(path, to.get());
   if (!packed) return printable(packed.error());
-  Given given{packed->bytes, ""};
+  Given given{packed->bytes, "", packed->complete};
   if (packed->left_out > 0) given.warning = make_printable(guest::left_out(*packed), kShownBytes);
   return given;
 }
@@ -117,6 +118,7 @@ Result<FilesCopied> send_files(FilesEnd& to, const FileCopy& copy) {
   giver.join();
   if (!*given) return given->error();
   if (!put) return put.error();
+  if (!(*given)->complete) return Error{ErrorCode::kFailure, "the sandbox did not take the whole copy", ""};
   FilesCopied copied{(*given)->bytes, {}};
   add_warning(copied, std::move((*given)->warning));
   add_warning(copied, std::move(put->warning));

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -55,16 +56,16 @@ class Packer {
   Packer(std::string top, int fd)
       : top_(std::move(top)),
         fd_(fd),
-        writer_(archive_write_new(), &archive_write_free),
         entry_(archive_entry_new(), &archive_entry_free),
         buffer_(kBuffer),
-        zeroes_(kBuffer) {}
+        zeroes_(kBuffer),
+        writer_(archive_write_new(), &archive_write_free) {}
 
   Result<Packed> run() {
     const auto done = pack_all();
     if (done) return packed_;
-    // Else freeing it would end the archive as if it were whole.
-    archive_write_fail(writer_.get());
+    // Freeing the writer ends the archive as if it were whole: none of that is to be seen.
+    discard_ = true;
     if (!reader_gone_) return done.error();
     packed_.complete = false;
     return packed_;
@@ -107,18 +108,22 @@ class Packer {
     return check(archive_write_open(writer, this, nullptr, take, nullptr));
   }
 
-  static la_ssize_t take(archive* writer, void* self, const void* bytes, std::size_t length) {
+  // Never fails for libarchive, which would not free what it has: check() tells.
+  static la_ssize_t take(archive*, void* self, const void* bytes, std::size_t length) {
     auto& packer = *static_cast<Packer*>(self);
+    if (packer.discard_) return static_cast<la_ssize_t>(length);
     ssize_t written = 0;
     do written = ::write(packer.fd_, bytes, length);
     while (written < 0 && errno == EINTR);
     if (written >= 0) return written;
     packer.reader_gone_ = errno == EPIPE;
-    archive_set_error(writer, errno, "%s", errno_error("write").message.c_str());
-    return -1;
+    packer.write_error_ = errno_error("write");
+    packer.discard_ = true;
+    return static_cast<la_ssize_t>(length);
   }
 
   Result<void> check(la_ssize_t status) {
+    if (write_error_) return *write_error_;
     if (status >= ARCHIVE_WARN) return {};
     const char* why = archive_error_string(writer_.get());
     return Error{ErrorCode::kFailure, "pack " + top_ + ": " + (why != nullptr ? why : "no reason given"), ""};
@@ -287,7 +292,6 @@ class Packer {
 
   std::string top_;
   int fd_;
-  std::unique_ptr<archive, int (*)(archive*)> writer_;
   std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry_;
   std::vector<std::byte> buffer_;
   std::vector<std::byte> zeroes_;
@@ -295,6 +299,9 @@ class Packer {
   std::map<std::pair<dev_t, ino_t>, std::string> linked_;
   Packed packed_;
   bool reader_gone_ = false;
+  std::optional<Error> write_error_;
+  bool discard_ = false;                                // what comes from libarchive
+  std::unique_ptr<archive, int (*)(archive*)> writer_;  // goes first, for it calls take()
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ struct Answer {
   std::string out;  // the program's stdout
   std::string err;
   int exit_code = 0;
+  enum class Takes { kNothing, kStdin } takes = Takes::kNothing;  // before it answers
   enum class Then { kExit, kHangUp, kSilence, kEndless } then = Then::kExit;
 };
 
@@ -48,6 +49,13 @@ asio::awaitable<void> play(std::shared_ptr<http2::Session> session, std::shared_
   const auto first = co_await frames.next();
   static_cast<void>(first);
   stream->respond(200);
+  while (answer.takes == Answer::Takes::kStdin) {
+    const auto frame = co_await frames.next();
+    if (!frame || frame->kind == FrameKind::kStdinEnd) break;
+    const auto taken = encode_u32(static_cast<std::uint32_t>(frame->payload.size()));
+    const auto told = co_await stream->write(encode_frame(FrameKind::kStdinTaken, taken));
+    if (!told) co_return;
+  }
   co_await send(stream, FrameKind::kStdout, answer.out);
   co_await send(stream, FrameKind::kStderr, answer.err);
   if (answer.then == Answer::Then::kHangUp) session->close();
@@ -154,7 +162,7 @@ TEST_CASE("without a whole archive and a good end there is no success, and the o
   const auto broke = receive({half, ""}, to(here / "data"));
   REQUIRE_FALSE(broke);
   CHECK(broke.error().message == "the copy broke off before its end");
-  const auto lost = receive({half, "", 0, Then::kHangUp}, to(here / "data"));
+  const auto lost = receive({half, "", 0, Answer::Takes::kNothing, Then::kHangUp}, to(here / "data"));
   REQUIRE_FALSE(lost);
   CHECK(lost.error().message.find("was lost") != std::string::npos);
   const auto failed = receive({half, "read /srv/data: \x1b[2J I/O error", 1}, to(here / "data"));
@@ -169,7 +177,7 @@ TEST_CASE("without a whole archive and a good end there is no success, and the o
   CHECK(lacks.error().code == ErrorCode::kFailure);
   CHECK(here.names() == std::vector<std::string>{"data"});
   CHECK(here.read("data") == "old");
-  CHECK_FALSE(receive({whole, "", 0, Then::kEndless}, to(here / "data")));
+  CHECK_FALSE(receive({whole, "", 0, Answer::Takes::kNothing, Then::kEndless}, to(here / "data")));
 }
 
 TEST_CASE("a local error is the cause, whatever it does to the other end") {
@@ -194,8 +202,9 @@ TEST_CASE("a signal ends a copy whose other end says nothing any more") {
     ::usleep(100'000);
     REQUIRE(::write(writing.get(), "\2", 1) == 1);
   });
-  const auto copied =
-      receive({tar.file("copy", "hello").take().substr(0, 700), "", 0, Answer::Then::kSilence}, copy);
+  const auto copied = receive({tar.file("copy", "hello").take().substr(0, 700), "", 0,
+                               Answer::Takes::kNothing, Answer::Then::kSilence},
+                              copy);
   later.join();
   REQUIRE_FALSE(copied);
   CHECK(copied.error().message == "interrupted");
@@ -213,12 +222,15 @@ TEST_CASE("an upload is done when the sandbox says how much it took") {
     auto end = agent.end();
     return send_files(end, copy);
   };
-  const auto sent = send_to({"1000000", ""});
+  const auto sent = send_to({"1000000", "", 0, Answer::Takes::kStdin});
   REQUIRE(sent);
   CHECK(sent->bytes == 1'000'000);
+  const auto unread = send_to({"1000000", ""});
+  REQUIRE_FALSE(unread);
+  CHECK(unread.error().message == "the sandbox did not take the whole copy");
   for (const std::string nonsense : {"", "x", "-1", "99999999999999999999999", "12 "}) {
     INFO(nonsense);
-    CHECK_FALSE(send_to({nonsense, ""}));
+    CHECK_FALSE(send_to({nonsense, "", 0, Answer::Takes::kStdin}));
   }
   const auto refused = send_to({"", "create x: Permission denied", 1});
   REQUIRE_FALSE(refused);
