@@ -270,13 +270,13 @@ class CopyDown(Copy):
 
 class CopySmallUp(CopyUp):
     name = "cp-small-up"
-    title = "cp of 2,000 small files in | tar c | exec -i tar x"
+    title = "cp of 2,000 files in | tar c | exec -i tar x"
     what = "small"
 
 
 class CopySmallDown(CopyDown):
     name = "cp-small-down"
-    title = "cp of 2,000 small files out | exec tar c | tar x"
+    title = "cp of 2,000 files out | exec tar c | tar x"
     what = "small"
 
 
