@@ -46,6 +46,7 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_name());
   sbx.subcommands.push_back(make_exec());
   sbx.subcommands.push_back(make_run());
+  sbx.subcommands.push_back(make_cp());
   sbx.subcommands.push_back(make_terminate());
   sbx.subcommands.push_back(make_suspend());
   sbx.subcommands.push_back(make_resume());

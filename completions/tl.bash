@@ -44,6 +44,7 @@ _tl() {
           name) path='tl sbx name' ;;
           exec) path='tl sbx exec' ;;
           run) path='tl sbx run' ;;
+          cp) path='tl sbx cp' ;;
           terminate | stop) path='tl sbx terminate' ;;
           suspend) path='tl sbx suspend' ;;
           resume) path='tl sbx resume' ;;
@@ -117,6 +118,13 @@ _tl() {
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands > 0)) && return ;;
+        esac
+        ;;
+      'tl sbx cp')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
         esac
         ;;
       'tl sbx terminate')
@@ -220,7 +228,7 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run terminate suspend resume checkpoint copy image doctor prune'
+      expects='create ls describe name exec run cp terminate suspend resume checkpoint copy image doctor prune'
       ;;
     'tl sbx create')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
@@ -242,6 +250,11 @@ _tl() {
       ;;
     'tl sbx run')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
+      ;;
+    'tl sbx cp')
+      flags='-r --recursive --home --debug -h --help'
+      ((operands == 0)) && expects='@file'
+      ((operands == 1)) && expects='@file'
       ;;
     'tl sbx terminate')
       flags='--home --debug -h --help'
@@ -289,6 +302,9 @@ _tl() {
   esac
   if [[ $expects == '@folder' ]]; then
     mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    compopt -o filenames
+  elif [[ $expects == '@file' && $cur != -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     compopt -o filenames
   elif [[ $cur == -* && $flags ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")

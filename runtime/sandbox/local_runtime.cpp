@@ -127,25 +127,33 @@ Error LocalRuntime::explain_loss(const std::string& id, const Error& loss) {
   return record && !is_live(*record) ? not_live(*record) : loss;
 }
 
-Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOptions& options) {
+Result<SandboxRecord> LocalRuntime::wake(const std::string& sandbox, int signals, const Progress& progress) {
   auto record = registry_.find(sandbox);
   if (!record) return record.error();
   const bool is_aside =
       record->status == SandboxState::kSuspended || record->status == SandboxState::kSuspending;
   if (is_aside) {
-    auto resumed = resume(record->sandbox_id, CreateWait::kReady, options.signals, options.progress);
+    auto resumed = resume(record->sandbox_id, CreateWait::kReady, signals, progress);
     if (!resumed) return resumed.error();
     record = std::move(resumed->sandbox.record);
   }
   if (!is_live(*record)) return not_live(*record);
+  return *std::move(record);
+}
+
+Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOptions& options) {
+  const auto record = wake(sandbox, options.signals, options.progress);
+  if (!record) return record.error();
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();
   const auto request = exec_request(options, *store, record->image_digest);
   if (!request) return request.error();
   auto control = connect(record->sandbox_id);
   if (!control) return explain_loss(record->sandbox_id, control.error());
-  auto outcome =
-      run_exec(*std::move(control), *request, {options.stdin_mode == StdinMode::kForward, options.signals});
+  ExecStreams streams;
+  if (options.stdin_mode == StdinMode::kForward) streams.in = STDIN_FILENO;
+  streams.signals = options.signals;
+  auto outcome = run_exec(*std::move(control), *request, streams);
   if (!outcome) return explain_loss(record->sandbox_id, outcome.error());
   return outcome;
 }

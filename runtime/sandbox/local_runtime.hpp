@@ -12,6 +12,7 @@
 #include "runtime/monitor/launch.hpp"
 #include "runtime/registry/registry.hpp"
 #include "runtime/sandbox/control_client.hpp"
+#include "runtime/sandbox/files_end.hpp"
 #include "runtime/sandbox/runtime.hpp"
 #include "runtime/snapshot/snapshot_store.hpp"
 
@@ -39,6 +40,7 @@ class LocalRuntime final : public Runtime {
                                     const Progress& progress) override;
   Result<Pruned> prune() override;
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
+  Result<FilesCopied> copy_files(const FileCopy& copy) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
   Result<HostReport> doctor() override;
@@ -69,6 +71,10 @@ class LocalRuntime final : public Runtime {
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
+  // A live sandbox, resumed first when it is suspended.
+  Result<registry::SandboxRecord> wake(const std::string& sandbox, int signals, const Progress& progress);
+  // The sandbox of one end, awake and waiting for the request.
+  Result<FilesEnd> reach(const FilePlace& place, const FileCopy& copy);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);
   // The life lock of a sandbox that is suspended, or about to be; nothing when it is anything else by the

@@ -50,7 +50,11 @@ void LocalRuntime::tell_memory(SandboxRecord& record) {
   if (record.status != SandboxState::kSuspended) return;
   const bool kept = has_machine(registry_.work_path(record.sandbox_id) / registry::layout::kMachine);
   if (registry_.is_alive(record.sandbox_id)) return;
-  record.reason = kept ? "" : registry::kMemoryLost;
+  if (kept) {
+    record.reason.clear();
+  } else if (!record.reason.starts_with(registry::kMemoryLost)) {
+    record.reason = registry::kMemoryLost;
+  }
 }
 
 Result<SandboxInfo> LocalRuntime::suspend(const std::string& sandbox, CreateWait wait) {
@@ -72,12 +76,18 @@ Result<SandboxInfo> LocalRuntime::suspend(const std::string& sandbox, CreateWait
       // Somebody else may have had the same wish. A monitor that was killed leaves a suspended one too.
       auto now = registry_.read(id);
       if (now) tell_memory(*now);
-      if (!now || now->status != SandboxState::kSuspended || now->reason == registry::kMemoryLost)
+      if (!now || now->status != SandboxState::kSuspended || now->reason.starts_with(registry::kMemoryLost))
         return done.error().within("suspend " + handle(*record));
     }
   }
   record = registry_.read(id);
   if (!record) return record.error();
+  tell_memory(*record);
+  if (record->status == SandboxState::kSuspended && record->reason.starts_with(registry::kMemoryLost)) {
+    return Error{ErrorCode::kFailure,
+                 fmt::format("suspend {}: its machine ended before it was saved", handle(*record)),
+                 fmt::format("its disk is kept: `tl sbx resume {}` boots it", handle(*record))};
+  }
   return SandboxInfo{*std::move(record), std::nullopt};
 }
 

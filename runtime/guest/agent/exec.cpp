@@ -12,6 +12,8 @@
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include "runtime/guest/agent/files.hpp"
+
 namespace tl::guest {
 namespace {
 
@@ -31,14 +33,21 @@ Result<Pipe> make_pipe(Ours ours) {
   return pipe;
 }
 
+Result<ExecRequest> decode_files_command(std::span<const std::byte> payload) {
+  const auto request = decode<FilesRequest>(payload);
+  if (!request) return request.error();
+  return files_command(*request);
+}
+
 ExecFailure failure(ExecFailure::Kind kind, const Error& error) {
   return {kind, error.message};
 }
 
 }  // namespace
 
-Exec::Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream)
+Exec::Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, Program program)
     : context_(context),
+      program_(program),
       stream_(std::move(stream)),
       frames_(stream_),
       sender_(context.executor, stream_),
@@ -53,7 +62,8 @@ asio::awaitable<void> Exec::run() {
   const auto first = co_await frames_.next();
   if (!first) co_return;  // the stream is reset when the last of us lets it go
   if (first->kind != FrameKind::kStart) co_return;
-  const auto request = decode<ExecRequest>(first->payload);
+  const auto request = program_ == Program::kFiles ? decode_files_command(first->payload)
+                                                   : decode<ExecRequest>(first->payload);
   co_await context_.gate.pass();
   if (stream_->broken()) co_return;  // the client has gone meanwhile
   stream_->respond(200);
@@ -95,6 +105,7 @@ std::optional<ExecFailure> Exec::start(const ExecRequest& request) {
 
   SpawnSpec spec;
   spec.argv = request.argv;
+  if (program_ == Program::kFiles) spec.program_fd = context_.own_program.get();
   spec.environment = environment_of(request, *user);
   spec.directory_may_lack = request.working_directory.empty();
   spec.working_directory = spec.directory_may_lack ? user->home : request.working_directory;

@@ -36,6 +36,7 @@ struct ExecContext {
   StartGate& gate;
   UserTable users;
   Spawner spawner;
+  UniqueFd own_program;                               // the agent's, which also moves files (files.hpp)
   UniqueFd no_input;                                  // /dev/null, for commands without a stdin stream
   std::array<std::byte, kMaxFramePayload> scratch{};  // see OutputPipe
 };
@@ -45,8 +46,13 @@ struct ExecContext {
 // Each holds the Exec and ends by itself once the command or the client is gone.
 class Exec : public std::enable_shared_from_this<Exec> {
  public:
+  // What the first frame is, and what is run.
+  enum class Program {
+    kCommand,  // ExecRequest
+    kFiles     // FilesRequest: our own program, at one end of a copy
+  };
   // The context outlives it.
-  Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream);
+  Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, Program program);
 
   // Serves the stream to the command's end. Once.
   asio::awaitable<void> run();
@@ -73,6 +79,7 @@ class Exec : public std::enable_shared_from_this<Exec> {
   void hang_up();
 
   ExecContext& context_;
+  Program program_;
   std::shared_ptr<http2::Stream> stream_;
   FrameReader frames_;
   FrameSender sender_;

@@ -53,6 +53,7 @@ Service::Service(ExecContext& exec, Pauses pauses, Guest guest, Log log)
 
 Service::Handler Service::handler_of(std::string_view path) {
   if (path == kExecPath) return &Service::execute;
+  if (path == kFilesPath) return &Service::move_files;
   if (path == kMetricsPath) return &Service::measure;
   if (path == kConfigurePath) return &Service::configure;
   if (path == kFreezePath) return &Service::freeze;
@@ -95,7 +96,12 @@ asio::awaitable<void> Service::serve(std::shared_ptr<http2::Stream> stream) {
 }
 
 asio::awaitable<void> Service::execute(std::shared_ptr<http2::Stream> stream) {
-  auto exec = std::make_shared<Exec>(exec_, std::move(stream));
+  auto exec = std::make_shared<Exec>(exec_, std::move(stream), Exec::Program::kCommand);
+  co_await exec->run();
+}
+
+asio::awaitable<void> Service::move_files(std::shared_ptr<http2::Stream> stream) {
+  auto exec = std::make_shared<Exec>(exec_, std::move(stream), Exec::Program::kFiles);
   co_await exec->run();
 }
 

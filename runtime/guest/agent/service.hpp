@@ -48,6 +48,7 @@ class Service {
 
   asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> execute(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> move_files(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> measure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> configure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> freeze(std::shared_ptr<http2::Stream> stream);

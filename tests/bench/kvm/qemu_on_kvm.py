@@ -99,7 +99,6 @@ class SavedQemu:
 
                 qmp.readline()  # the greeting
                 ask("qmp_capabilities")
-                ask("stop")
                 ask("migrate", uri=f"exec:cat > {self.state}")
                 while (status := ask("query-migrate")["status"]) != "completed":
                     if status in ("failed", "cancelled"):
