@@ -84,7 +84,7 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
 // While the guest is on its way.
 Result<void> Assembly::start_network() {
   auto network = network::Gateway::start(executor_, std::move(cable_), rules_of(plan_.record.network),
-                                         plan_.record.sandbox_id, log_);
+                                         plan_.work_folder.string(), log_);
   if (!network) return network.error();
   network_ = *std::move(network);
   return {};

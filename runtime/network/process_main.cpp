@@ -114,7 +114,6 @@ Result<void> Process::run() {
 Result<void> main() {
   ::prctl(PR_SET_NAME, "tl-net");
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  ::prctl(PR_SET_DUMPABLE, 0);
   ::close(kProgramFd);
   const rlimit files{kMostFiles, kMostFiles};
   ::setrlimit(RLIMIT_NOFILE, &files);

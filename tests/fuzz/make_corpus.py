@@ -36,7 +36,41 @@ def block(kind, sector, *data, payload=b""):
     return rings([(BUFFER, 16, 0), *data, (BUFFER + 0x1000, 1, WRITE)], header + payload)
 
 
+def ethernet(direction, kind, payload):
+    return bytes([direction]) + bytes.fromhex("52550a000202020102030405") + struct.pack(">H", kind) + payload
+
+
+def ipv4(protocol, source, destination, payload):
+    head = struct.pack(">BBHIBBH4s4s", 0x45, 0, 20 + len(payload), 0, 64, protocol, 0, source, destination)
+    return head + payload
+
+
+def dns(flags, name, records=()):
+    question = b"".join(bytes([len(label)]) + label for label in name.split(b".")) + b"\0\0\1\0\1"
+    body = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(data)) + data for kind, data in records)
+    return struct.pack(">HHHHHH", 1, flags, 1, len(records), 0, 0) + question + body
+
+
+def network_frames():
+    guest, resolver, other = bytes((10, 0, 2, 15)), bytes((10, 0, 2, 3)), bytes((192, 0, 2, 1))
+
+    def udp(source_port, destination_port, payload):
+        return struct.pack(">HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
+
+    answer = dns(0x8180, b"b.example", [(1, other), (5, b"\1a\xc0\x0e")])
+    guest6, other6 = bytes.fromhex("fd746c00" + "0" * 22 + "15"), bytes.fromhex("20010db8" + "0" * 23 + "1")
+    return {
+        "arp": ethernet(1, 0x806, bytes(28)),
+        "tcp": ethernet(1, 0x800, ipv4(6, guest, other, bytes(20))),
+        "query": ethernet(1, 0x800, ipv4(17, guest, resolver, udp(4000, 53, dns(0x100, b"b.example")))),
+        "answer": ethernet(0, 0x800, ipv4(17, resolver, guest, udp(53, 4000, answer))),
+        "answer_loop": ethernet(0, 0x800, ipv4(17, resolver, guest, udp(53, 4000, dns(0x8180, b"\xc0\x0c")))),
+        "ipv6": ethernet(1, 0x86DD, struct.pack(">IHBB", 6 << 28, 20, 6, 64) + guest6 + other6 + bytes(20)),
+    }
+
+
 def main():
+    write("fuzz_network", network_frames())
     loop = bytearray(rings([(BUFFER, 8, 0), (BUFFER, 8, 0)]))
     struct.pack_into("<HH", loop, 16 + 12, NEXT, 0)
     table = struct.pack("<QIHH", BUFFER + 64, 32, WRITE, 0)
