@@ -65,8 +65,7 @@ class NetworkCase(cases.GuestCase):
     def setUpClass(cls):
         private_network.require()
         super().setUpClass()
-        cls.world = private_network.PrivateNetwork()
-        cls.addClassCleanup(cls.world.close)
+        cls.world = private_network.world()
 
     def fetch(self, box, host, seconds=60):
         """The outcome of `curl` inside."""

@@ -3,6 +3,7 @@
 resolver, and servers. No packet leaves the machine."""
 
 import fcntl
+import functools
 import http.server
 import os
 import pathlib
@@ -96,6 +97,12 @@ class _TcpServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
 
+@functools.cache
+def world():
+    """The one of this process, which lasts as long."""
+    return PrivateNetwork()
+
+
 class PrivateNetwork:
     """Servers: pages on HOST, OTHER, HOST6 and 127.0.0.1 at PORT, echoes of TCP and UDP on HOST at ECHO_PORT, and a
     resolver that knows `names` and is the host's."""
@@ -148,8 +155,3 @@ class PrivateNetwork:
         target = pathlib.Path("/etc/resolv.conf").resolve()
         subprocess.run(["mount", "--bind", file.name, str(target)], check=True)
         os.unlink(file.name)
-
-    def close(self):
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
