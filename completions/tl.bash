@@ -50,6 +50,7 @@ _tl() {
           resume) path='tl sbx resume' ;;
           checkpoint | snapshot) path='tl sbx checkpoint' ;;
           copy) path='tl sbx copy' ;;
+          update) path='tl sbx update' ;;
           image) path='tl sbx image' ;;
           doctor) path='tl sbx doctor' ;;
           prune) path='tl sbx prune' ;;
@@ -63,6 +64,8 @@ _tl() {
           --disk_mb | --disk-mb) expects='@nothing' ;;
           -i | --image) expects='@image' ;;
           -s | --snapshot) expects='@snapshot' ;;
+          -A | --network-allow) expects='@nothing' ;;
+          -D | --network-deny) expects='@nothing' ;;
           --accel) expects='auto kvm tcg' ;;
           -t | --timeout) expects='@nothing' ;;
           --idle-timeout) expects='@nothing' ;;
@@ -110,6 +113,8 @@ _tl() {
           --disk_mb | --disk-mb) expects='@nothing' ;;
           -i | --image) expects='@image' ;;
           -s | --snapshot) expects='@snapshot' ;;
+          -A | --network-allow) expects='@nothing' ;;
+          -D | --network-deny) expects='@nothing' ;;
           --accel) expects='auto kvm tcg' ;;
           -t | --timeout) expects='@nothing' ;;
           -w | --workdir) expects='@nothing' ;;
@@ -182,6 +187,15 @@ _tl() {
           *) ((++operands)) ;;
         esac
         ;;
+      'tl sbx update')
+        case $word in
+          -A | --network-allow) expects='@nothing' ;;
+          -D | --network-deny) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
       'tl sbx image')
         case $word in
           --home) expects='@folder' ;;
@@ -228,10 +242,10 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run cp terminate suspend resume checkpoint copy image doctor prune'
+      expects='create ls describe name exec run cp terminate suspend resume checkpoint copy update image doctor prune'
       ;;
     'tl sbx create')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
       ;;
     'tl sbx ls')
       flags='-a --all -r --running -s --suspended -q --quiet --json --home --debug -h --help'
@@ -249,7 +263,7 @@ _tl() {
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx run')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
       ;;
     'tl sbx cp')
       flags='-r --recursive --home --debug -h --help'
@@ -281,6 +295,10 @@ _tl() {
       ;;
     'tl sbx copy')
       flags='-n --json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx update')
+      flags='-N --no-internet -A --network-allow -D --network-deny --clear-network --home --debug -h --help'
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx image')

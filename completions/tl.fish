@@ -70,6 +70,8 @@ function __tl_at
                         set path 'tl sbx checkpoint'
                     case copy
                         set path 'tl sbx copy'
+                    case update
+                        set path 'tl sbx update'
                     case image
                         set path 'tl sbx image'
                     case doctor
@@ -90,6 +92,10 @@ function __tl_at
                     case -i --image
                         set skip 1
                     case -s --snapshot
+                        set skip 1
+                    case -A --network-allow
+                        set skip 1
+                    case -D --network-deny
                         set skip 1
                     case --accel
                         set skip 1
@@ -155,6 +161,10 @@ function __tl_at
                     case -i --image
                         set skip 1
                     case -s --snapshot
+                        set skip 1
+                    case -A --network-allow
+                        set skip 1
+                    case -D --network-deny
                         set skip 1
                     case --accel
                         set skip 1
@@ -257,6 +267,18 @@ function __tl_at
                     case '*'
                         set operands (math $operands + 1)
                 end
+            case 'tl sbx update'
+                switch $word
+                    case -A --network-allow
+                        set skip 1
+                    case -D --network-deny
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
             case 'tl sbx image'
                 switch $word
                     case --home
@@ -325,6 +347,7 @@ complete -c tl -n "__tl_at 'tl sbx'" -a suspend -d 'put a sandbox aside as it is
 complete -c tl -n "__tl_at 'tl sbx'" -a resume -d 'let a suspended sandbox go on'
 complete -c tl -n "__tl_at 'tl sbx'" -a checkpoint -d 'keep what a sandbox is now, to make others from it'
 complete -c tl -n "__tl_at 'tl sbx'" -a copy -d 'make copies of a sandbox, running processes and all'
+complete -c tl -n "__tl_at 'tl sbx'" -a update -d 'change whom a sandbox may speak to'
 complete -c tl -n "__tl_at 'tl sbx'" -a image -d 'work with images, the file systems that sandboxes start from'
 complete -c tl -n "__tl_at 'tl sbx'" -a doctor -d 'say what this machine offers and what it lacks'
 complete -c tl -n "__tl_at 'tl sbx'" -a prune -d 'remove what is not needed any more'
@@ -336,7 +359,9 @@ complete -c tl -n "__tl_at 'tl sbx create'" -s m -l memory -x -d 'memory in MB, 
 complete -c tl -n "__tl_at 'tl sbx create'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240, or the snapshot\'s)'
 complete -c tl -n "__tl_at 'tl sbx create'" -s i -l image -x -a '(__tl_images)' -d 'image to start from (default \'default\')'
 complete -c tl -n "__tl_at 'tl sbx create'" -s s -l snapshot -x -a '(__tl_snapshots)' -d 'snapshot to start from instead of an image, by ID or name; a memory snapshot has its own CPUs, memory and disk'
-complete -c tl -n "__tl_at 'tl sbx create'" -s N -l no-internet -d 'no network; always so in this version'
+complete -c tl -n "__tl_at 'tl sbx create'" -s N -l no-internet -d 'let it reach nobody, not even the resolver'
+complete -c tl -n "__tl_at 'tl sbx create'" -s A -l network-allow -x -d 'let it reach only X and its resolver; an IPv4 or IPv6 address, a CIDR block or a host name, may be given several times'
+complete -c tl -n "__tl_at 'tl sbx create'" -s D -l network-deny -x -d 'do not let it reach X, even if --network-allow would; may be given several times'
 complete -c tl -n "__tl_at 'tl sbx create'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
 complete -c tl -n "__tl_at 'tl sbx create'" -l no-template -d 'boot in any case, rather than go on from a machine that was saved when it had just booted'
 complete -c tl -n "__tl_at 'tl sbx create'" -s t -l timeout -x -d 'SECS seconds after the sandbox started or was resumed, suspend it, or terminate it when it has no name; 0 is never (the default)'
@@ -377,7 +402,9 @@ complete -c tl -n "__tl_at 'tl sbx run'" -s m -l memory -x -d 'memory in MB, 102
 complete -c tl -n "__tl_at 'tl sbx run'" -l disk_mb -l disk-mb -x -d 'size of the disk in MiB, 10240 to 102400 (default 10240, or the snapshot\'s)'
 complete -c tl -n "__tl_at 'tl sbx run'" -s i -l image -x -a '(__tl_images)' -d 'image to start from (default \'default\')'
 complete -c tl -n "__tl_at 'tl sbx run'" -s s -l snapshot -x -a '(__tl_snapshots)' -d 'snapshot to start from instead of an image, by ID or name; a memory snapshot has its own CPUs, memory and disk'
-complete -c tl -n "__tl_at 'tl sbx run'" -s N -l no-internet -d 'no network; always so in this version'
+complete -c tl -n "__tl_at 'tl sbx run'" -s N -l no-internet -d 'let it reach nobody, not even the resolver'
+complete -c tl -n "__tl_at 'tl sbx run'" -s A -l network-allow -x -d 'let it reach only X and its resolver; an IPv4 or IPv6 address, a CIDR block or a host name, may be given several times'
+complete -c tl -n "__tl_at 'tl sbx run'" -s D -l network-deny -x -d 'do not let it reach X, even if --network-allow would; may be given several times'
 complete -c tl -n "__tl_at 'tl sbx run'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
 complete -c tl -n "__tl_at 'tl sbx run'" -l no-template -d 'boot in any case, rather than go on from a machine that was saved when it had just booted'
 complete -c tl -n "__tl_at 'tl sbx run'" -s t -l timeout -x -d 'end the command and all that it started after SECS seconds: SIGTERM, then SIGKILL'
@@ -434,6 +461,14 @@ complete -c tl -n "__tl_at 'tl sbx copy'" -l json -d 'print a JSON array of the 
 complete -c tl -n "__tl_at 'tl sbx copy'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx copy'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx copy'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx update' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx update'" -s N -l no-internet -d 'let it reach nobody, not even the resolver'
+complete -c tl -n "__tl_at 'tl sbx update'" -s A -l network-allow -x -d 'let it reach only X and its resolver; an IPv4 or IPv6 address, a CIDR block or a host name, may be given several times'
+complete -c tl -n "__tl_at 'tl sbx update'" -s D -l network-deny -x -d 'do not let it reach X, even if --network-allow would; may be given several times'
+complete -c tl -n "__tl_at 'tl sbx update'" -l clear-network -d 'remove all rules: let it reach everybody'
+complete -c tl -n "__tl_at 'tl sbx update'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx update'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx update'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx image'" -a ls -d 'list images'
 complete -c tl -n "__tl_at 'tl sbx image'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx image'" -l debug -d 'let the sandbox\'s monitor log every step'

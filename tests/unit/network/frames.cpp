@@ -90,7 +90,8 @@ Bytes udp(const Flow& flow, const Bytes& payload) {
 
 Bytes icmp(const Flow& flow, int type) {
   const bool is_v4 = address_bytes(flow.source).size() == 4;
-  return ip(flow, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, bytes({type, 0, 0, 0, 0, 1, 0, 1}), 2);
+  const int protocol = is_v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
+  return ip(flow, protocol, bytes({type, 0, 0, 0, 0, 1, 0, 1}), 2);
 }
 
 Bytes dns_name(std::string_view name) {
