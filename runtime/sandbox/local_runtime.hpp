@@ -12,6 +12,7 @@
 #include "runtime/monitor/launch.hpp"
 #include "runtime/registry/registry.hpp"
 #include "runtime/sandbox/control_client.hpp"
+#include "runtime/sandbox/exec_client.hpp"
 #include "runtime/sandbox/runtime.hpp"
 #include "runtime/snapshot/snapshot_store.hpp"
 
@@ -38,6 +39,11 @@ class LocalRuntime final : public Runtime {
                                     const Progress& progress) override;
   Result<Pruned> prune() override;
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
+  Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override;
+  Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
+                             const ResumeFirst& resume) override;
+  Result<void> remove_session(const std::string& sandbox, std::int64_t session,
+                              const ResumeFirst& resume) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
   Result<HostReport> doctor() override;
@@ -67,6 +73,11 @@ class LocalRuntime final : public Runtime {
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
+  // A live one, resumed when it was suspended.
+  Result<registry::SandboxRecord> find_running(const std::string& sandbox, const ResumeFirst& resume);
+  // Moves the bytes of an execution, with a terminal of ours or without.
+  Result<ExecOutcome> converse(const registry::SandboxRecord& record, const ExecStart& start,
+                               ExecStreams streams);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);
   // The life lock of a sandbox that is suspended, or about to be; nothing when it is anything else by the

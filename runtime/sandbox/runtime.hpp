@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -70,6 +71,17 @@ class Runtime {
   // up and the outcome is 128+SIGPIPE. An error means that the command's fate is unknown or that it never
   // started for a reason that is not the command's (126 and 127 are outcomes).
   virtual Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) = 0;
+
+  // The sessions of a sandbox, oldest first: commands that were given a terminal. They outlive their clients,
+  // as well as a suspend.
+  virtual Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) = 0;
+  // As exec() with TerminalUse::kBothSides, to a session that is there, whose last output is shown again.
+  // kNotFound when it is not.
+  virtual Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
+                                     const ResumeFirst& resume) = 0;
+  // Hangs a session up (SIGHUP, then SIGKILL) and does not wait for its end. kNotFound as above.
+  virtual Result<void> remove_session(const std::string& sandbox, std::int64_t session,
+                                      const ResumeFirst& resume) = 0;
 
   // Ends a live sandbox and frees its space; success when it was terminated before.
   virtual Result<SandboxInfo> terminate(const std::string& sandbox) = 0;

@@ -12,6 +12,7 @@
 #include "runtime/guest/agent/exec.hpp"
 #include "runtime/guest/agent/quiescence.hpp"
 #include "runtime/guest/agent/root_freeze.hpp"
+#include "runtime/guest/agent/terminals.hpp"
 #include "runtime/guest/protocol/messages.hpp"
 
 namespace tl::guest {
@@ -31,7 +32,7 @@ class Service {
     Quiescence& quiescence;
   };
 
-  Service(ExecContext& exec, Pauses pauses, Guest guest, Log log);
+  Service(ExecContext& exec, Terminals& terminals, Pauses pauses, Guest guest, Log log);
 
   // For Link. Never throws.
   void accept(std::shared_ptr<http2::Stream> stream) noexcept;
@@ -48,6 +49,9 @@ class Service {
 
   asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> execute(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> attach_terminal(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> list_terminals(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> remove_terminal(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> measure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> configure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> freeze(std::shared_ptr<http2::Stream> stream);
@@ -57,6 +61,7 @@ class Service {
   asio::awaitable<void> release(std::shared_ptr<http2::Stream> stream);
 
   ExecContext& exec_;
+  Terminals& terminals_;
   Pauses pauses_;
   Guest guest_;
   Log log_;

@@ -50,7 +50,8 @@ namespace {
   const auto configure = [](Configuration configuration) -> asio::awaitable<ConfigureReport> {
     co_return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
   };
-  Service service(context, {freeze, quiescence}, {configure, read_metrics}, log);
+  Terminals terminals(context, kTerminalLease);
+  Service service(context, terminals, {freeze, quiescence}, {configure, read_metrics}, log);
   service.reach(Service::Stage::kWhole);
   auto link =
       Link::create(io.get_executor(), std::move(port),
