@@ -44,6 +44,8 @@ _tl() {
           name) path='tl sbx name' ;;
           exec) path='tl sbx exec' ;;
           run) path='tl sbx run' ;;
+          ssh) path='tl sbx ssh' ;;
+          pty) path='tl sbx pty' ;;
           terminate | stop) path='tl sbx terminate' ;;
           suspend) path='tl sbx suspend' ;;
           resume) path='tl sbx resume' ;;
@@ -117,6 +119,49 @@ _tl() {
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands > 0)) && return ;;
+        esac
+        ;;
+      'tl sbx ssh')
+        case $word in
+          -s | --shell) expects='@nothing' ;;
+          --shell-arg) expects='@nothing' ;;
+          -w | --workdir) expects='@nothing' ;;
+          -e | --env) expects='@nothing' ;;
+          --user) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands > 1)) && return ;;
+        esac
+        ;;
+      'tl sbx pty')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          ls | list) path='tl sbx pty ls' ;;
+          attach) path='tl sbx pty attach' ;;
+          rm | delete) path='tl sbx pty rm' ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx pty ls')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx pty attach')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx pty rm')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
         esac
         ;;
       'tl sbx terminate')
@@ -220,7 +265,7 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run terminate suspend resume checkpoint copy image doctor prune'
+      expects='create ls describe name exec run ssh pty terminate suspend resume checkpoint copy image doctor prune'
       ;;
     'tl sbx create')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
@@ -237,11 +282,31 @@ _tl() {
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx exec')
-      flags='-t --timeout -w --workdir -e --env --user -i --interactive --home --debug -h --help'
+      flags='-t --timeout -w --workdir -e --env --user -i --interactive --tty --home --debug -h --help'
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx run')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout -w --workdir -e --env --user --interactive --tty -k --keep --home --debug -h --help'
+      ;;
+    'tl sbx ssh')
+      flags='-s --shell --shell-arg -w --workdir -e --env --user --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx pty')
+      flags='--home --debug -h --help'
+      expects='ls attach rm'
+      ;;
+    'tl sbx pty ls')
+      flags='-q --quiet --json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx pty attach')
+      flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx pty rm')
+      flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx terminate')
       flags='--home --debug -h --help'
