@@ -2,7 +2,7 @@
 #include "runtime/guest/agent/pty.hpp"
 
 #include <fcntl.h>
-#include <stdlib.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -48,7 +48,9 @@ void set_terminal_size(int master, TerminalSize size) {
 }
 
 void signal_foreground(int master, int number) {
-  static_cast<void>(::ioctl(master, TIOCSIG, number));
+  // TIOCSIG knows the signals of keys only.
+  const pid_t group = foreground_group(master);
+  if (group > 1) ::kill(-group, number);
 }
 
 pid_t foreground_group(int master) {

@@ -174,7 +174,7 @@ TEST_CASE("what arrives later is refused with one sentence") {
   REQUIRE(tl({"sbx", "create", "--expose", "80"}).exit_code == 2);
   REQUIRE(tl({"sbx", "create", "-A", "example.com"}).exit_code == 2);
   REQUIRE(contains(tl({"sbx", "run", "-D", "10.0.0.0/8", "true"}).error, "no network"));
-  REQUIRE(tl({"sbx", "exec", "--tty", "sb", "true"}).exit_code == 125);
+  REQUIRE(tl({"sbx", "exec", "--detach", "sb", "true"}).exit_code == 125);
   REQUIRE(contains(tl({"sbx", "create", "-e", "sleep", "-e", "1"}).error, "use 'tl sbx exec'"));
   REQUIRE(tl({"sbx", "create", "--no-internet"}).exit_code == 0);
 }
@@ -316,7 +316,7 @@ TEST_CASE("help goes to stdout and needs nothing") {
     REQUIRE(contains(outcome.out, "Usage:"));
     REQUIRE(outcome.error.empty());
   }
-  REQUIRE(tl({"sbx", "exec", "--help"}).out.find("--tty") == std::string::npos);
+  REQUIRE(tl({"sbx", "exec", "--help"}).out.find("--detach") == std::string::npos);
   REQUIRE(tl.state->times_opened == 0);
 }
 
