@@ -232,4 +232,17 @@ class Memory(Row):
         return figure <= 8
 
 
-ROWS = (Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, ListWithoutIndex, Output, Keystroke, KeystrokeWorst, Memory)
+ROWS = (
+    Create,
+    CreateTuned,
+    Exec,
+    ExecHost,
+    Version,
+    List,
+    ListAll,
+    ListWithoutIndex,
+    Output,
+    Keystroke,
+    KeystrokeWorst,
+    Memory,
+)
