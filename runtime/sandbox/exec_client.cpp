@@ -34,7 +34,7 @@ constexpr int kSignalBase = 128;
 constexpr int kTimedOut = 124;
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
-constexpr int kNoSuchSession = 404;  // an answer of the agent's
+constexpr int kNoSuchSession = 404;        // an answer of the agent's
 constexpr std::size_t kShownBytes = 1000;  // of a guest's own words
 
 Error lost() {
@@ -140,7 +140,8 @@ asio::awaitable<void> forward_size(StreamPtr stream, std::shared_ptr<Readiness> 
     co_await readiness->wait();
     const auto size = terminal->take_change();
     if (!size) continue;
-    const auto sent = co_await stream->write(guest::encode_frame(FrameKind::kResize, guest::encode_size(*size)));
+    const auto sent =
+        co_await stream->write(guest::encode_frame(FrameKind::kResize, guest::encode_size(*size)));
     if (!sent) co_return;
   }
 }
@@ -176,8 +177,8 @@ Result<std::shared_ptr<Readiness>> readable(const Exchange& exchange, int fd) {
 Result<void> start_stdin(Exchange& exchange) {
   auto readiness = readable(exchange, STDIN_FILENO);
   if (!readiness) return readiness.error();
-  asio::co_spawn(exchange.executor,
-                 forward_stdin(exchange.stream, *std::move(readiness), exchange.credit), asio::detached);
+  asio::co_spawn(exchange.executor, forward_stdin(exchange.stream, *std::move(readiness), exchange.credit),
+                 asio::detached);
   return {};
 }
 
@@ -276,10 +277,14 @@ Result<ExecOutcome> run_exec(UniqueFd control, const ExecStart& start, const Exe
   if (!stream) return stream.error();
   (*stream)->write_now(guest::encode_frame(start.kind, start.message));
 
-  Exchange exchange{executor,         session,
-                    *stream,          streams,
-                    *std::move(out),  *std::move(err),
-                    std::make_shared<StdinCredit>(executor), started,
+  Exchange exchange{executor,
+                    session,
+                    *stream,
+                    streams,
+                    *std::move(out),
+                    *std::move(err),
+                    std::make_shared<StdinCredit>(executor),
+                    started,
                     std::nullopt};
   if (streams.forward_stdin && streams.terminal == nullptr) {
     if (auto begun = start_stdin(exchange); !begun) return begun.error();

@@ -74,7 +74,8 @@ class Runtime {
 
   // The sessions of a sandbox, oldest first: commands that were given a terminal. They outlive their clients,
   // as well as a suspend.
-  virtual Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) = 0;
+  virtual Result<std::vector<SessionInfo>> sessions(const std::string& sandbox,
+                                                    const ResumeFirst& resume) = 0;
   // As exec() with TerminalUse::kBothSides, to a session that is there, whose last output is shown again.
   // kNotFound when it is not.
   virtual Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,

@@ -78,8 +78,8 @@ Result<std::vector<SessionInfo>> LocalRuntime::sessions(const std::string& sandb
   if (!record) return record.error();
   auto control = connect(record->sandbox_id);
   if (!control) return explain_loss(record->sandbox_id, control.error());
-  const auto answer = ask_monitor(*std::move(control), {"POST", guest::kTerminalsPath}, AfterAnswer::kReturn,
-                                  kAnswerLimit);
+  const auto answer =
+      ask_monitor(*std::move(control), {"POST", guest::kTerminalsPath}, AfterAnswer::kReturn, kAnswerLimit);
   if (!answer) return explain_loss(record->sandbox_id, answer.error());
   const auto list = guest::decode<guest::TerminalList>(std::as_bytes(std::span(*answer)));
   if (!list) return list.error().within("list the sessions");

@@ -79,7 +79,7 @@ enum class StartFolder { kImages, kHome };
 
 // How a sandbox that is suspended is resumed first, by calls that need a running one.
 struct ResumeFirst {
-  int signals = -1;  // as ExecOptions::signals
+  int signals = -1;                                // as ExecOptions::signals
   std::function<void(std::string_view)> progress;  // told then; may be empty
 };
 
@@ -89,7 +89,7 @@ struct ExecOptions {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string working_directory;  // empty: what `start_folder` says
   StartFolder start_folder = StartFolder::kImages;
-  std::string user;               // NAME, UID or UID:GID; empty: the image's
+  std::string user;  // NAME, UID or UID:GID; empty: the image's
   StdinMode stdin_mode = StdinMode::kNone;
   TerminalUse terminal = TerminalUse::kNone;
   std::optional<std::chrono::milliseconds> timeout;
