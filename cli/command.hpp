@@ -14,7 +14,7 @@ namespace tl::cli {
 class Context;
 
 // What a shell can offer in place of a value.
-enum class Completes { kNothing, kSandbox, kSnapshot, kImage, kFolder };
+enum class Completes { kNothing, kSandbox, kSnapshot, kImage, kFolder, kFile };
 
 // Takes one value as typed; an error says what is wrong with it, without naming the flag.
 using Setter = std::function<Result<void>(const std::string& value)>;

@@ -45,6 +45,7 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_name());
   sbx.subcommands.push_back(make_exec());
   sbx.subcommands.push_back(make_run());
+  sbx.subcommands.push_back(make_cp());
   sbx.subcommands.push_back(make_ssh());
   sbx.subcommands.push_back(make_pty());
   sbx.subcommands.push_back(make_terminate());

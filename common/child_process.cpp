@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,21 +16,43 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-
-#include "common/io.hpp"
+#include <new>
+#include <utility>
 
 // Between fork and exec only async-signal-safe calls are allowed, because another thread may have held any
 // lock at the fork: everything that allocates is prepared before (Launch), and run_child() makes bare system
-// calls, starting with the clone itself. A failure there goes back through a close-on-exec pipe: what the
-// parent reads is errno and the step, and an empty pipe means that exec succeeded.
+// calls, starting with the clone itself. The calling thread sleeps until the child has executed its program
+// or ended (CLONE_VFORK, in a copy of our memory all the same); what kept it from that is then on a page that
+// both share.
 namespace tl {
 namespace {
 
 enum class Step : int { kSetup, kDescriptors, kWorkingDir, kExec };
 
 struct Failure {
-  int number;
-  Step step;
+  int number = 0;  // errno; 0: none
+  Step step = Step::kSetup;
+};
+
+// A failure that the child writes down and the parent reads.
+class Report {
+ public:
+  static Result<Report> create() {
+    void* const page =
+        ::mmap(nullptr, sizeof(Failure), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return errno_error("mmap");
+    return Report(new (page) Failure);
+  }
+  Report(Report&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
+  Report& operator=(Report&&) = delete;
+  ~Report() {
+    if (shared_ != nullptr) ::munmap(shared_, sizeof(Failure));
+  }
+  [[nodiscard]] Failure& failure() const { return *shared_; }
+
+ private:
+  explicit Report(Failure* shared) : shared_(shared) {}
+  Failure* shared_;
 };
 
 struct Launch {
@@ -41,14 +64,14 @@ struct Launch {
   int* parked;  // as many as fds: where the sources wait while targets are overwritten
   int above;    // greater than every target
   ChildSpec::Group group;
+  ChildSpec::Signals signals;
   int death_signal;  // 0: none
-  pid_t parent;
-  int report;
+  pid_t parent;      // whose end the signal tells of
+  Failure* failure;
 };
 
-[[noreturn]] void give_up(int report, Step step) {
-  const Failure failure{errno, step};
-  [[maybe_unused]] const ssize_t n = ::write(report, &failure, sizeof failure);
+[[noreturn]] void give_up(const Launch& launch, Step step) {
+  *launch.failure = {errno, step};
   ::_exit(127);
 }
 
@@ -73,28 +96,30 @@ bool map_descriptors(const Launch& launch) {
   return null == STDIN_FILENO ? ::fcntl(null, F_SETFD, 0) == 0 : ::dup2(null, STDIN_FILENO) >= 0;
 }
 
-[[noreturn]] void run_child(const Launch& launch) {
-  const int report = ::fcntl(launch.report, F_DUPFD_CLOEXEC, launch.above);
-  if (report < 0) give_up(launch.report, Step::kDescriptors);
-  if (launch.group == ChildSpec::Group::kOwnGroup) ::setpgid(0, 0);
-  if (launch.group == ChildSpec::Group::kOwnSession) ::setsid();
-  if (launch.death_signal != 0) {
-    if (::prctl(PR_SET_PDEATHSIG, launch.death_signal) != 0) give_up(report, Step::kSetup);
-    if (::getppid() != launch.parent) ::_exit(127);  // the parent went before the prctl
-  }
-  if (!map_descriptors(launch)) give_up(report, Step::kDescriptors);
-  if (launch.working_dir != nullptr && ::chdir(launch.working_dir) != 0) give_up(report, Step::kWorkingDir);
-
-  // What somebody ignores stays ignored after exec: these are what shells, nohup and we ourselves ignore.
+// What somebody ignores stays ignored after exec: these are what shells, nohup and we ourselves ignore.
+void heed_signals() {
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU})
     ::sigaction(signal, &action, nullptr);
+}
+
+[[noreturn]] void run_child(const Launch& launch) {
+  if (launch.group == ChildSpec::Group::kOwnGroup) ::setpgid(0, 0);
+  if (launch.group == ChildSpec::Group::kOwnSession) ::setsid();
+  if (launch.death_signal != 0) {
+    if (::prctl(PR_SET_PDEATHSIG, launch.death_signal) != 0) give_up(launch, Step::kSetup);
+    if (::getppid() != launch.parent) ::_exit(127);  // the parent went before the prctl
+  }
+  if (!map_descriptors(launch)) give_up(launch, Step::kDescriptors);
+  if (launch.working_dir != nullptr && ::chdir(launch.working_dir) != 0) give_up(launch, Step::kWorkingDir);
+
+  if (launch.signals == ChildSpec::Signals::kDefault) heed_signals();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::execve(launch.path, launch.argv, launch.environment);
-  give_up(report, Step::kExec);
+  give_up(launch, Step::kExec);
 }
 
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
@@ -119,21 +144,21 @@ Error describe(const Failure& failure, const ChildSpec& spec) {
   return errno_error(failure.number, "run " + spec.argv[0]);
 }
 
-pid_t clone_with_signals_blocked(const Launch& launch) {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  // Handlers of ours must not run in the child: the kernel takes them away (Linux 5.5).
+struct Clone {
+  pid_t pid = -1;  // or errno says why
+  UniqueFd pidfd;
+};
+
+Clone clone_child(const Launch& launch) {
+  int pidfd = -1;
   clone_args wanted = {};
-  wanted.flags = CLONE_CLEAR_SIGHAND;
+  // Handlers of ours must not run in the child: the kernel takes them away (Linux 5.5).
+  wanted.flags = CLONE_CLEAR_SIGHAND | CLONE_PIDFD | CLONE_VFORK;
+  wanted.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
   wanted.exit_signal = SIGCHLD;
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &wanted, sizeof wanted));
   if (pid == 0) run_child(launch);
-  const int number = errno;
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = number;
-  return pid;
+  return {pid, UniqueFd(pidfd)};
 }
 
 ExitStatus decode(int status) {
@@ -171,10 +196,8 @@ Result<ChildProcess> ChildProcess::spawn(const ChildSpec& spec) {
   TL_CHECK(!spec.argv.empty());
   const auto path = find_program(spec.argv[0]);
   if (!path) return path.error();
-  int report[2];
-  if (::pipe2(report, O_CLOEXEC) != 0) return errno_error("pipe");
-  UniqueFd read_end(report[0]);
-  UniqueFd write_end(report[1]);
+  const auto report = Report::create();
+  if (!report) return report.error();
 
   const auto argv = pointers_to(spec.argv);
   const auto environment = spec.environment ? pointers_to(*spec.environment) : std::vector<char*>();
@@ -189,20 +212,15 @@ Result<ChildProcess> ChildProcess::spawn(const ChildSpec& spec) {
                       .parked = parked.data(),
                       .above = above,
                       .group = spec.group,
+                      .signals = spec.signals,
                       .death_signal = spec.death_signal.value_or(0),
-                      .parent = ::getpid(),
-                      .report = write_end.get()};
-  const pid_t pid = clone_with_signals_blocked(launch);
-  if (pid < 0) return errno_error("make a process for " + spec.argv[0]);
-  write_end.reset();
-
+                      .parent = spec.death_signal ? ::getpid() : 0,
+                      .failure = &report->failure()};
+  Clone made = clone_child(launch);
+  if (made.pid < 0) return errno_error("make a process for " + spec.argv[0]);
   const bool own_group = spec.group != ChildSpec::Group::kInherit;
-  ChildProcess child(pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), own_group);
-  if (!child.pidfd_) return errno_error("pidfd_open");
-  Failure failure{};
-  if (read_exact(read_end.get(), std::as_writable_bytes(std::span(&failure, 1)))) {
-    return describe(failure, spec);
-  }
+  ChildProcess child(made.pid, std::move(made.pidfd), own_group);
+  if (report->failure().number != 0) return describe(report->failure(), spec);
   return child;
 }
 

@@ -35,6 +35,10 @@ struct ChildSpec {
   // Only these and 0, 1, 2 stay open in the child. Of 0, 1, 2 the ones not named are /dev/null, ours, ours.
   std::vector<Fd> fds;
   Group group = Group::kInherit;
+  enum class Signals {
+    kDefault,  // each of them
+    kAsOurs,   // but those that we ignore: for a program that sets the ones it cares for
+  } signals = Signals::kDefault;
   // Sent by the kernel when the *thread* that called spawn() ends, so spawn from one that lives as long as
   // the child may.
   std::optional<int> death_signal;
@@ -50,8 +54,7 @@ struct ExitStatus {
 };
 
 // A program we started and own: destroying the object kills (SIGKILL, the whole group when it has one of its
-// own) and reaps it. The child starts with every signal at its default and none blocked. One thread at a
-// time.
+// own) and reaps it. The child starts with no signal blocked, and none caught. One thread at a time.
 class ChildProcess {
  public:
   // Returns after a successful exec; a failed one (or a missing working_dir) is the error.

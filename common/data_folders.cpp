@@ -24,9 +24,9 @@ std::vector<std::filesystem::path> data_folders() {
   return folders;
 }
 
-Result<std::filesystem::path> find_kernel() {
+Result<std::filesystem::path> find_kernel(const std::vector<std::filesystem::path>& folders) {
   std::string looked;
-  for (const auto& folder : data_folders()) {
+  for (const auto& folder : folders) {
     const auto kernel = folder / "kernel/vmlinux";
     std::error_code failed;
     if (std::filesystem::is_regular_file(kernel, failed)) return kernel;

@@ -14,7 +14,7 @@ namespace tl {
 // In search order; need not exist.
 std::vector<std::filesystem::path> data_folders();
 
-// The guest kernel, kernel/vmlinux in a data folder; kHostLacks with the cure when there is none.
-Result<std::filesystem::path> find_kernel();
+// The guest kernel, kernel/vmlinux in one of the folders; kHostLacks with the cure when there is none.
+Result<std::filesystem::path> find_kernel(const std::vector<std::filesystem::path>& folders);
 
 }  // namespace tl

@@ -7,7 +7,7 @@
 
 namespace tl {
 
-// Some bytes of an open file. Without a file it is nothing at all.
+// Some bytes that an open file has. Without a file it is nothing at all.
 struct FilePart {
   UniqueFd file;
   std::uint64_t offset = 0;

@@ -2,7 +2,6 @@
 #include "common/guest_memory.hpp"
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -85,26 +84,25 @@ bool GuestMemory::write(GuestAddr to, std::span<const std::byte> from) const {
 // What a mapping costs in page faults later is less than copying, and all guests share the pages: more than
 // half of the memory that a guest has touched when it has started is its kernel. Below kWorthMapping it is
 // not worth a mapping.
-Result<void> GuestMemory::load_file(GuestAddr start, int fd, std::uint64_t offset, std::uint64_t bytes) {
+Result<void> GuestMemory::load_file(GuestAddr start, const File& file, std::uint64_t offset,
+                                    std::uint64_t bytes) {
   constexpr std::uint64_t kWorthMapping = 128 << 10;
   if (bytes == 0) return {};
   const auto there = at(start, bytes);
-  struct stat status = {};
-  if (::fstat(fd, &status) != 0) return errno_error("fstat");
-  const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
-  if (!there || offset > file_bytes || bytes > file_bytes - offset)
+  if (!there || offset > file.bytes || bytes > file.bytes - offset)
     return Error{ErrorCode::kOutOfRange, "a file does not fit into the guest's memory, or is too short", ""};
-  if (bytes < kWorthMapping || start.value % kPage != offset % kPage) return pread_exact(fd, *there, offset);
+  if (bytes < kWorthMapping || start.value % kPage != offset % kPage)
+    return pread_exact(file.fd, *there, offset);
 
   const std::uint64_t head = (kPage - start.value % kPage) % kPage;
   const std::uint64_t whole = (bytes - head) & ~(kPage - 1);
   const auto pages = there->subspan(head, whole);
   const void* const mapped = ::mmap(pages.data(), pages.size(), PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_FIXED, fd, static_cast<off_t>(offset + head));
+                                    MAP_PRIVATE | MAP_FIXED, file.fd, static_cast<off_t>(offset + head));
   if (mapped == MAP_FAILED) return errno_error("map a file into the guest's memory");
   file_pages_.push_back(pages);
-  if (auto read = pread_exact(fd, there->first(head), offset); !read) return read;
-  return pread_exact(fd, there->subspan(head + whole), offset + head + whole);
+  if (auto read = pread_exact(file.fd, there->first(head), offset); !read) return read;
+  return pread_exact(file.fd, there->subspan(head + whole), offset + head + whole);
 }
 
 bool GuestMemory::release(GuestAddr start, std::uint64_t bytes) const {

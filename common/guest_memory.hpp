@@ -41,6 +41,11 @@ class GuestMemory {
     std::uint64_t bytes = 0;
     std::byte* host = nullptr;
   };
+  // An open file, borrowed, and its length: there is nothing behind it to be mapped.
+  struct File {
+    int fd = -1;
+    std::uint64_t bytes = 0;
+  };
 
   // `bytes`: a multiple of 4096, more than 0. kHostLacks when the host will not map as much.
   static Result<GuestMemory> create(std::uint64_t bytes);
@@ -78,7 +83,7 @@ class GuestMemory {
   // Puts `bytes` of a file at `start`, for a guest that has not begun. Whole pages are not copied but the
   // file's own, shared with every guest that has them until it writes to one: a file that must not change
   // while it is used. Without effect where at() would refuse: kOutOfRange, as for a file that is shorter.
-  Result<void> load_file(GuestAddr start, int fd, std::uint64_t offset, std::uint64_t bytes);
+  Result<void> load_file(GuestAddr start, const File& file, std::uint64_t offset, std::uint64_t bytes);
   // What is the files' and not yet ours: parts of ram().
   [[nodiscard]] const std::vector<std::span<std::byte>>& file_pages() const { return file_pages_; }
 

@@ -64,7 +64,11 @@ Result<void> pread_exact(int fd, std::span<std::byte> bytes, std::uint64_t offse
   return {};
 }
 
-Result<std::string> read_to_end(int fd, std::size_t limit) {
+namespace {
+
+enum class End { kNothingRead, kShortRead };
+
+Result<std::string> read_until(End end, int fd, std::size_t limit) {
   constexpr std::size_t kStep = 4096;
   std::string text;
   for (;;) {
@@ -76,10 +80,21 @@ Result<std::string> read_to_end(int fd, std::size_t limit) {
       continue;
     }
     if (n < 0) return errno_error("read");
-    text.resize(have + static_cast<std::size_t>(n));
-    if (n == 0) return text;
+    const auto got = static_cast<std::size_t>(n);
+    text.resize(have + got);
     if (text.size() > limit) return Error{ErrorCode::kFailure, "read: larger than allowed", ""};
+    if (got == 0 || (end == End::kShortRead && got < kStep)) return text;
   }
+}
+
+}  // namespace
+
+Result<std::string> read_to_end(int fd, std::size_t limit) {
+  return read_until(End::kNothingRead, fd, limit);
+}
+
+Result<std::string> read_regular(int fd, std::size_t limit) {
+  return read_until(End::kShortRead, fd, limit);
 }
 
 Result<std::string> read_file(int dir_fd, const std::string& path, std::size_t limit) {

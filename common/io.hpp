@@ -26,6 +26,9 @@ Result<void> pread_exact(int fd, std::span<std::byte> bytes, std::uint64_t offse
 
 // Everything up to the end, refused beyond `limit` bytes.
 Result<std::string> read_to_end(int fd, std::size_t limit);
+// The same of a regular file on a disk, where a read that comes short is the end. In a pipe it is not, nor in
+// /proc.
+Result<std::string> read_regular(int fd, std::size_t limit);
 Result<std::string> read_file(int dir_fd, const std::string& path, std::size_t limit);
 
 }  // namespace tl

@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
-#include <vector>
 
 #include "common/event_fd.hpp"
 
@@ -28,14 +28,13 @@ class MmioDevice {
   // Signalled by the device when the guest is to be interrupted. An edge: one signal, one interrupt.
   [[nodiscard]] virtual const EventFd& interrupt() const = 0;
 
-  // A 32-bit store of `value` at `offset` may signal `event` in place of write(): KVM does that without
+  // A 32-bit store at `offset`, of any value, may signal `event` in place of write(): KVM does that without
   // returning to us.
   struct Doorbell {
     std::uint64_t offset = 0;
-    std::uint32_t value = 0;
     const EventFd* event = nullptr;  // the device's
   };
-  [[nodiscard]] virtual std::vector<Doorbell> doorbells() const = 0;
+  [[nodiscard]] virtual std::optional<Doorbell> doorbell() const = 0;
 
  protected:
   MmioDevice() = default;

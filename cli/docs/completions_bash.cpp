@@ -18,6 +18,8 @@ std::string source(Completes completes) {
       return "@image";
     case Completes::kFolder:
       return "@folder";
+    case Completes::kFile:
+      return "@file";
     case Completes::kNothing:
       break;
   }
@@ -126,6 +128,9 @@ constexpr const char* kMiddle = R"sh(    esac
 constexpr const char* kEnd = R"sh(  esac
   if [[ $expects == '@folder' ]]; then
     mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    compopt -o filenames
+  elif [[ $expects == '@file' && $cur != -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     compopt -o filenames
   elif [[ $cur == -* && $flags ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")

@@ -67,6 +67,8 @@ std::string source(Completes completes) {
       return "(__tl_images)";
     case Completes::kFolder:
       return "(__fish_complete_directories)";
+    case Completes::kFile:
+      return "(__fish_complete_path)";
     case Completes::kNothing:
       break;
   }

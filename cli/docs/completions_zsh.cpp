@@ -31,6 +31,8 @@ std::string action(Completes completes) {
       return "_tl_images";
     case Completes::kFolder:
       return "_files -/";
+    case Completes::kFile:
+      return "_files";
     case Completes::kNothing:
       break;
   }

@@ -24,6 +24,7 @@ Command make_checkpoint();
 Command make_checkpoint_ls();
 Command make_checkpoint_rm();
 Command make_copy();
+Command make_cp();
 Command make_prune();
 Command make_image_ls();
 Command make_image_create_default();

@@ -40,14 +40,12 @@ std::optional<ConsoleMonitor::Event> interpret_console_line(std::string_view lin
   return std::nullopt;
 }
 
-Result<ConsoleMonitor> ConsoleMonitor::open(int dir_fd, const std::string& name) {
-  const int copy = ::fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return errno_error("open " + name);
-  ConsoleMonitor monitor(UniqueFd(copy), name);
-  auto log = open_at(copy, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+Result<ConsoleMonitor> ConsoleMonitor::open(UniqueFd folder, const std::string& name) {
+  auto log = open_at(folder.get(), name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
   if (!log) return log.error();
   struct stat status = {};
   if (::fstat(log->get(), &status) != 0) return errno_error("open " + name);
+  ConsoleMonitor monitor(std::move(folder), name);
   monitor.log_ = std::move(*log);
   monitor.log_bytes_ = static_cast<std::uint64_t>(status.st_size);
   return monitor;

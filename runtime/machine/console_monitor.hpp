@@ -30,9 +30,8 @@ class ConsoleMonitor {
     std::string line;          // printable, without time stamp
   };
 
-  // The log is `name` in the folder `dir_fd`, continued when it exists; mode 0600. The folder's descriptor is
-  // duplicated.
-  static Result<ConsoleMonitor> open(int dir_fd, const std::string& name);
+  // The log is `name` in the folder, continued when it exists; mode 0600.
+  static Result<ConsoleMonitor> open(UniqueFd folder, const std::string& name);
   // Without a log.
   ConsoleMonitor() = default;
 

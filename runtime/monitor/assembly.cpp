@@ -54,7 +54,8 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
   }
   if (auto opened = assembly->open_disk(); !opened) return opened.error();
 
-  auto console = machine::ConsoleMonitor::open(assembly->plan_.work_fd, registry::layout::kConsoleLog);
+  auto console =
+      machine::ConsoleMonitor::open(std::move(assembly->plan_.work), registry::layout::kConsoleLog);
   if (!console) return console.error();
   assembly->console_ = std::make_unique<machine::ConsoleMonitor>(*std::move(console));
   auto agent_link = stream_socket_pair();

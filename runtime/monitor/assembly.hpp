@@ -37,7 +37,7 @@ class Assembly {
     storage::DiskBase image;         // under the disk
     std::filesystem::path kernel;
     std::filesystem::path work_folder;  // absolute; has the disk and the console log, made if need be
-    int work_fd = -1;                   // the same folder, open; borrowed during build()
+    UniqueFd work;                      // the same folder, open
     // The machine that was saved in the work folder goes on, instead of one that boots.
     enum class Begin { kBoot, kRestore } begin = Begin::kBoot;
     std::string cpu;  // AcceleratorChoice::fingerprint, which a saved machine must meet again

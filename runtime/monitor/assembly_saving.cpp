@@ -94,6 +94,11 @@ asio::awaitable<Result<void>> Assembly::start() {
     if (auto forgotten = forget_saved(); !forgotten) co_return forgotten;
   }
   auto started = co_await machine_->start();
+  // What is there all the same is of a save that was killed, or has lost its state: nobody goes on from it.
+  if (plan_.begin == Plan::Begin::kBoot) {
+    std::error_code ignored;
+    std::filesystem::remove_all(machine_folder(), ignored);
+  }
   co_return started;
 }
 

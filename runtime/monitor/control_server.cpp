@@ -29,12 +29,16 @@ bool is_ours(int fd) {
 
 ControlServer::ControlServer(const asio::any_io_executor& executor, UniqueFd listener, const Log& log,
                              Handler handler)
-    : executor_(executor), listener_(executor, listener.release()), log_(log), handler_(std::move(handler)) {
-  listener_.non_blocking(true);
-}
+    : executor_(executor),
+      socket_(std::move(listener)),
+      listener_(executor),
+      log_(log),
+      handler_(std::move(handler)) {}
 
 asio::awaitable<void> ControlServer::run() {
   constexpr std::chrono::milliseconds kOutOfDescriptors{100};
+  listener_.assign(socket_.release());
+  listener_.non_blocking(true);
   if (const auto ours = adopt_control(listener_.native_handle()); !ours)
     log_.info("{}", ours.error().message);
   while (listener_.is_open()) {

@@ -33,6 +33,7 @@ class ControlServer {
   asio::awaitable<void> serve(std::shared_ptr<http2::Session> session);
 
   asio::any_io_executor executor_;
+  UniqueFd socket_;  // until run()
   asio::posix::stream_descriptor listener_;
   const Log& log_;
   Handler handler_;

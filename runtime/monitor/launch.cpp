@@ -89,6 +89,7 @@ Result<Launch> Launch::start(LaunchSpec spec) {
                {kLaunchFd, link->second.get()},
                {kListenerFd, spec.listener.get()}};
   child.group = ChildSpec::Group::kOwnSession;
+  child.signals = ChildSpec::Signals::kAsOurs;
   auto process = ChildProcess::spawn(child);
   if (!process) return process.error().within("start the monitor");
   process->detach();

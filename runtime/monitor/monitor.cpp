@@ -31,13 +31,9 @@ using namespace std::chrono_literals;
 
 // An emulated machine on a busy host takes its time; one that takes longer than this will not come.
 constexpr auto kBootLimit = 180s;
-// How long at most a host's clock may have been set forward unnoticed.
-constexpr auto kClockCheck = 10s;
 constexpr std::size_t kEntropyBytes = 64;
 // How long an agent in an old session may take to answer, before it is asked once more.
 constexpr auto kOldSessionRetry = 100ms;
-// Between two attempts to suspend a sandbox whose time is over.
-constexpr auto kSuspendRetry = 60s;
 // How long a machine whose agent link broke may take to say why it ended.
 constexpr auto kExitGrace = 2s;
 constexpr const char* kDefaultHostname = "tl-sbx";
@@ -105,7 +101,7 @@ Monitor::Monitor(asio::io_context& context, Options options, const Log& log)
       record_(std::move(options_.record)),
       control_(context.get_executor(), std::move(options_.listener), log,
                [this](StreamPtr stream) { serve(std::move(stream)); }),
-      creator_(context, options_.creator.release()),
+      creator_(context),
       is_new_(record_.status == registry::SandboxState::kPending),
       changed_(context.get_executor()) {}
 
@@ -113,6 +109,7 @@ asio::awaitable<Result<void>> Monitor::run() {
   Result<void> started = co_await start_machine();
   // The guest is on its way. Whatever can wait until then waits until here.
   if (const auto settled = settle(); started) started = settled;
+  creator_.assign(options_.creator.release());
   asio::co_spawn(context_, watch_creator(), asio::detached);
   asio::co_spawn(context_, watch_signals(), asio::detached);
   asio::co_spawn(context_, control_.run(), asio::detached);
@@ -136,14 +133,14 @@ asio::awaitable<Result<void>> Monitor::run() {
 Result<void> Monitor::prepare() {
   log_.debug("preparing");
   const auto work_folder = registry::work_path(options_.home, record_.sandbox_id);
-  const auto work = open_at(AT_FDCWD, work_folder.string(), O_RDONLY | O_DIRECTORY);
+  auto work = open_at(AT_FDCWD, work_folder.string(), O_RDONLY | O_DIRECTORY);
   if (!work) return work.error();
   Assembly::Plan plan;
   plan.record = record_;
   plan.image = {options_.image, record_.image_digest};
   plan.kernel = options_.kernel;
   plan.work_folder = work_folder;
-  plan.work_fd = work->get();
+  plan.work = *std::move(work);
   plan.cpu = options_.cpu;
   if (options_.origin != Origin::kBoot) plan.begin = Assembly::Plan::Begin::kRestore;
   auto assembly = Assembly::build(context_.get_executor(), std::move(plan), log_);
@@ -264,14 +261,9 @@ Result<void> Monitor::leave_record() {
   if (is_new_ && !accepted_) return registry_->abandon(record_.sandbox_id);
   // A sandbox that could not be resumed is as it was.
   if (!is_new_ && !ready_) return {};
-  if (crashed_) {
-    // As when we are killed: readers find the life lock free, and what to make of the record. It may have got
-    // its name since it was started.
-    const auto now = registry_->read(record_.sandbox_id);
-    if (now && now->name) return {};
-  }
-  const auto terminated = registry_->terminate(record_.sandbox_id, *end_);
-  if (!terminated) return terminated.error();
+  const auto left = crashed_ ? registry_->lose_machine(record_.sandbox_id, *end_)
+                             : registry_->terminate(record_.sandbox_id, *end_);
+  if (!left) return left.error();
   return {};
 }
 
@@ -308,13 +300,7 @@ asio::awaitable<void> Monitor::watch_signals() {
 
 asio::awaitable<void> Monitor::watch_machine() {
   const machine::MachineExit exit = co_await assembly_->machine().wait();
-  using Cause = machine::MachineExit::Cause;
-  // The guest's own doing is an end like any other.
-  if (exit.cause == Cause::kPowerOff || exit.cause == Cause::kReset) {
-    end(describe(exit));
-  } else {
-    crash(describe(exit));
-  }
+  crash(describe(exit));
 }
 
 asio::awaitable<void> Monitor::watch_agent() {
@@ -325,57 +311,6 @@ asio::awaitable<void> Monitor::watch_agent() {
   asio::steady_timer grace(context_, kExitGrace);
   co_await grace.async_wait(asio::use_awaitable);
   crash("the guest's agent does not answer any more");
-}
-
-std::optional<std::chrono::seconds> Monitor::until_timeout() const {
-  if (record_.timeout_secs == 0 || !record_.running_since) return std::nullopt;
-  const auto strikes = *record_.running_since + std::chrono::seconds(record_.timeout_secs);
-  const auto left = std::chrono::ceil<std::chrono::seconds>(strikes - std::chrono::system_clock::now());
-  return std::max(left, 0s);
-}
-
-std::optional<std::chrono::seconds> Monitor::until_idle_timeout() const {
-  if (record_.idle_timeout_secs == 0) return std::nullopt;
-  const std::chrono::seconds all(record_.idle_timeout_secs);
-  if (busy_streams_ > 0) return all;
-  const auto left =
-      std::chrono::ceil<std::chrono::seconds>(idle_since_ + all - std::chrono::steady_clock::now());
-  return std::max(left, 0s);
-}
-
-asio::awaitable<void> Monitor::watch_timeouts() {
-  while (!end_) {
-    const auto left = until_timeout();
-    const auto idle_left = until_idle_timeout();
-    if (!left && !idle_left) co_return;
-    if (left == 0s) {
-      co_await time_out(fmt::format("its timeout of {} s elapsed", record_.timeout_secs));
-    } else if (idle_left == 0s) {
-      co_await time_out(fmt::format("it was idle for {} s", record_.idle_timeout_secs));
-    } else {
-      // The clock on the wall may be set; the timer's cannot.
-      std::chrono::steady_clock::duration wait = kClockCheck;
-      if (left) wait = std::min<std::chrono::steady_clock::duration>(wait, *left);
-      if (idle_left) wait = std::min<std::chrono::steady_clock::duration>(wait, *idle_left);
-      asio::steady_timer timer(context_, wait);
-      co_await timer.async_wait(asio::use_awaitable);
-    }
-  }
-}
-
-asio::awaitable<void> Monitor::time_out(std::string reason) {
-  // It may have got its name since it was started.
-  const auto record = registry_->read(record_.sandbox_id);
-  if (record && !record->name) {
-    end(std::move(reason));
-    co_return;
-  }
-  log_.info("suspending: {}", reason);
-  const Result<void> suspended = co_await suspend();
-  if (suspended) co_return;
-  log_.info("suspend: {}", suspended.error().message);
-  asio::steady_timer pause(context_, kSuspendRetry);
-  co_await pause.async_wait(asio::use_awaitable);
 }
 
 void Monitor::serve(StreamPtr stream) {

@@ -74,7 +74,8 @@ class Monitor {
   void report_launch(const std::optional<Error>& error);
   // The way down.
   void end(std::string reason);
-  // The same for an end that nobody wished for: what has a name keeps its disk.
+  // The same for an end that nobody asked us for, be it the guest's own doing: what has a name keeps its
+  // disk.
   void crash(std::string reason);
   void finish();
   Result<void> leave_record();

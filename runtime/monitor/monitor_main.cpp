@@ -97,6 +97,7 @@ int main(int argc, char** argv) {
   prepare_for_small_threads();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);  // where it is ignored nobody can wait for a child
   const auto arguments = parse(argc, argv);
   const Log log(STDERR_FILENO, arguments ? arguments->level : Log::Level::kInfo);
   const Result<void> outcome = arguments ? own_sandbox(*arguments, log) : arguments.error();

@@ -69,7 +69,7 @@ Result<std::optional<Registry::Created>> Registry::try_create(SandboxRecord draf
 
 // In the new work folder: life lock, name, document, in this order.
 Result<std::optional<Registry::Created>> Registry::furnish(SandboxRecord draft) {
-  const auto work = open_work(draft.sandbox_id);
+  auto work = open_work(draft.sandbox_id);
   if (!work) return work.error();
   auto life = LifeLock::take(work->get());
   if (!life) return life.error();
@@ -83,7 +83,7 @@ Result<std::optional<Registry::Created>> Registry::furnish(SandboxRecord draft) 
   // A power failure ends a Pending sandbox, with or without its document.
   auto written = documents_.write(draft.sandbox_id, *text, Durability::kLazy);
   if (!written) return written.error();
-  return std::optional(Created{std::move(draft), *std::move(life)});
+  return std::optional(Created{std::move(draft), *std::move(life), *std::move(work)});
 }
 
 Result<void> Registry::abandon(const std::string& id) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <set>
 
 #include "runtime/registry/document.hpp"
 #include "runtime/registry/registry.hpp"
@@ -59,6 +60,7 @@ Result<Listing> Registry::list(ListFilter filter) {
     if (record.status != SandboxState::kTerminated) living.push_back(record.sandbox_id);
   }
   sweep(contents->temp_files, std::move(living));
+  sweep_names(listing.records);
 
   if (filter != ListFilter::kAll) {
     listing.hidden_terminated = static_cast<std::size_t>(std::count_if(
@@ -158,6 +160,24 @@ void Registry::sweep_work(const std::string& id) {
   }
   if (ended) {
     [[maybe_unused]] const auto removed = remove_work(id);
+  }
+}
+
+// Of a sandbox that was killed before it had a document, or before it gave up a name.
+void Registry::sweep_names(const std::vector<SandboxRecord>& records) {
+  const auto names = names_.names();
+  if (!names) return;
+  std::set<std::string_view> in_use;
+  for (const SandboxRecord& record : records) {
+    if (record.name && record.status != SandboxState::kTerminated) in_use.insert(*record.name);
+  }
+  for (const std::string& name : *names) {
+    if (in_use.contains(name)) continue;
+    const auto lock = lock_names();
+    if (!lock) return;
+    const auto holder = names_.holder(name);
+    if (!holder || !*holder || documents_.was_set_aside(**holder) || !is_stale(name, **holder)) continue;
+    [[maybe_unused]] const auto freed = names_.release(name, **holder);
   }
 }
 

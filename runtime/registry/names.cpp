@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "runtime/registry/document_folder.hpp"
 #include "runtime/registry/identifier.hpp"
 
 namespace tl::registry {
@@ -17,6 +18,10 @@ Result<std::optional<std::string>> NameTable::holder(const std::string& name) co
   if (length < 0 && errno != EINVAL) return errno_error("look up the name " + name);
   std::string id(target.data(), length < 0 ? 0 : static_cast<std::size_t>(length));
   return std::optional(is_sandbox_id(id) ? id : "");
+}
+
+Result<std::vector<std::string>> NameTable::names() const {
+  return folder_entries(dir_.get());
 }
 
 Result<bool> NameTable::reserve(const std::string& name, const std::string& id) const {

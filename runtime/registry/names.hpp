@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
@@ -20,6 +21,9 @@ class NameTable {
   // The ID under that name; "" when something else than a reservation is in its place; nullopt when it is
   // free.
   [[nodiscard]] Result<std::optional<std::string>> holder(const std::string& name) const;
+
+  // All that are there, in no order. Needs no lock.
+  [[nodiscard]] Result<std::vector<std::string>> names() const;
 
   // False when the name is taken.
   Result<bool> reserve(const std::string& name, const std::string& id) const;

@@ -125,7 +125,7 @@ Result<void> StateFolder::check_schema() const {
   const UniqueFd fd(open_raw(layout::kSchemaFile, O_RDONLY | O_NONBLOCK));
   if (!fd && errno != ENOENT) return errno_trouble(path_ / layout::kSchemaFile, errno);
   if (fd) {
-    const auto text = read_to_end(fd.get(), kMaxSchemaBytes);
+    const auto text = read_regular(fd.get(), kMaxSchemaBytes);
     const auto document = nlohmann::json::parse(text ? *text : "", nullptr, false);
     const auto field = document.is_object() ? document.find("schema") : document.end();
     std::optional<SchemaVersion> version;

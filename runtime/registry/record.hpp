@@ -44,7 +44,7 @@ struct SandboxRecord {
   Time created_at{};
   std::optional<Time> running_since;  // when it last became Running
   std::optional<Time> ended_at;       // when it was Terminated
-  std::string reason;                 // of the end, or "memory lost"
+  std::string reason;                 // of the end, or "memory lost" and why
   std::string accelerator;            // "tcg", "kvm"; empty until chosen
   std::vector<std::string> entrypoint;
   NetworkPolicy network;

@@ -16,7 +16,7 @@
 // The documents are the truth; names/ and work/ follow them. What a sandbox needs is made before its document
 // says so and removed after its document no longer does, so a crash in between only ever leaves too much: a
 // name whose sandbox does not carry it (stale, replaced by the next who wants it) or a work folder without a
-// living sandbox (swept by list()).
+// living sandbox. list() sweeps both.
 //
 // Record lock (one of 36 files in locks/, by the first character of the ID, never deleted: unlinking a lock
 // file lets two hold "the" lock): held for every change of a document, and by the sweeper, so that it cannot
@@ -257,6 +257,26 @@ Result<SandboxRecord> Registry::terminate(const std::string& id, const std::stri
     record.reason = reason;
     return {};
   });
+}
+
+Result<SandboxRecord> Registry::lose_machine(const std::string& id, const std::string& reason) {
+  const auto lock = lock_record(id);
+  if (!lock) return lock.error();
+  const auto before = load(id);
+  if (!before) return before.error();
+  SandboxRecord after = before->record;
+  if (!needs_monitor(after.status)) return after;
+  const auto [state, why] = after_monitor_death(after.status, after.kind());
+  after.status = state;
+  after.reason = state == SandboxState::kSuspended ? fmt::format("{}: {}", why, reason) : reason;
+  after.monitor_pid = 0;
+  stamp_times(before->record, after);
+  auto saved = save(*before, after, durability_of(after));
+  if (!saved) return saved.error();
+  if (state == SandboxState::kTerminated) {
+    if (auto cleared = clear_away(after); !cleared) return cleared.error();
+  }
+  return after;
 }
 
 Result<void> Registry::remove(const std::string& id) {

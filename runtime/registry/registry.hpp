@@ -59,6 +59,7 @@ class Registry {
   struct Created {
     SandboxRecord record;
     LifeLock life;
+    UniqueFd work;  // open_work()
   };
   Result<Created> create(SandboxRecord draft);
 
@@ -82,6 +83,10 @@ class Registry {
   // For the monitor, after its machine has ended, or for anybody when there is no monitor (Suspended).
   // Success when it was terminated before, with the old reason.
   Result<SandboxRecord> terminate(const std::string& id, const std::string& reason);
+  // For the monitor of a machine that ended though nobody had asked for it: what readers would make of the
+  // record once they find the monitor dead (after_monitor_death), at once and with the reason. Of a sandbox
+  // without a machine nothing changes.
+  Result<SandboxRecord> lose_machine(const std::string& id, const std::string& reason);
   // Forgets a Terminated sandbox (prune); kConflict for others.
   Result<void> remove(const std::string& id);
 
@@ -132,6 +137,7 @@ class Registry {
   void read_difficult(const std::string& id, Listing& listing);
   void sweep(const std::vector<DocumentFolder::TempFile>& temp_files, std::vector<std::string> living);
   void sweep_work(const std::string& id);
+  void sweep_names(const std::vector<SandboxRecord>& records);
   [[nodiscard]] bool is_dead(const SandboxRecord& record) const;
 
   StateFolder folder_;

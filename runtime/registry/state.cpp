@@ -105,7 +105,7 @@ Result<void> check_transition(SandboxState from, SandboxState to, SandboxKind ki
 AfterDeath after_monitor_death(SandboxState state, SandboxKind kind) {
   TL_CHECK(needs_monitor(state));
   // One that was still Pending never had anything worth keeping.
-  if (kind == SandboxKind::kNamed && state != kPending) return {kSuspended, "memory lost"};
+  if (kind == SandboxKind::kNamed && state != kPending) return {kSuspended, kMemoryLost};
   return {kTerminated, "its monitor died (killed, or the host restarted)"};
 }
 

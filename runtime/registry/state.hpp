@@ -28,6 +28,7 @@ Result<void> check_transition(SandboxState from, SandboxState to, SandboxKind ki
 // What a sandbox in a state that needs a monitor becomes when its monitor is found dead, and why. A named one
 // keeps its disk and can be resumed, unless it never ran. Not among the legal transitions: nobody may ask for
 // it.
+inline constexpr const char* kMemoryLost = "memory lost";
 struct AfterDeath {
   SandboxState state;
   std::string_view reason;

@@ -112,10 +112,23 @@ Result<SnapshotManifest> LocalRuntime::checkpoint(const std::string& sandbox,
   return store->commit(*std::move(draft), manifest_of(*record, request));
 }
 
+Result<std::size_t> LocalRuntime::sweep_artefacts() {
+  auto templates = snapshot::TemplateStore::open(registry_.folder().path());
+  if (!templates) return templates.error();
+  auto store = snapshots();
+  if (!store) return store.error();
+  std::size_t leftovers = 0;
+  for (const auto& swept : {templates->sweep(), store->sweep()}) {
+    if (!swept) return swept.error();
+    leftovers += *swept;
+  }
+  return leftovers;
+}
+
 Result<SnapshotList> LocalRuntime::checkpoints() {
   auto store = snapshots();
   if (!store) return store.error();
-  [[maybe_unused]] const auto swept = store->sweep();
+  [[maybe_unused]] const auto swept = sweep_artefacts();
   auto listing = store->list();
   if (!listing) return listing.error();
   return SnapshotList{std::move(listing->snapshots), std::move(listing->problems)};
@@ -201,12 +214,9 @@ Result<Pruned> LocalRuntime::prune() {
   const auto shrunk = templates->shrink_to(0);
   if (!shrunk) return shrunk.error();
   pruned.templates = *shrunk;
-  auto store = snapshots();
-  if (!store) return store.error();
-  for (const auto& swept : {templates->sweep(), store->sweep()}) {
-    if (!swept) return swept.error();
-    pruned.leftovers += *swept;
-  }
+  const auto swept = sweep_artefacts();
+  if (!swept) return swept.error();
+  pruned.leftovers = *swept;
   return pruned;
 }
 

@@ -103,11 +103,12 @@ Result<LocalRuntime::Draft> LocalRuntime::draft(const CreateRequest& request) {
 
 Result<LocalRuntime::Draft> LocalRuntime::draft_of_image(const CreateRequest& request) {
   const std::string name = request.image.value_or(storage::kDefaultImageName);
-  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  const auto folders = data_folders();
+  const auto store = storage::ImageStore::open(registry_.folder().path(), folders);
   if (!store) return store.error();
   const auto image = store->find(name);
   if (!image) return image.error();
-  auto kernel = find_kernel();
+  auto kernel = find_kernel(folders);
   if (!kernel) return kernel.error();
   const auto requested = to_machine(request.accelerator);
   auto accelerator = machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
@@ -194,11 +195,12 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_of_snapshot(const CreateRequest&
 }
 
 Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& record) {
-  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  const auto folders = data_folders();
+  const auto store = storage::ImageStore::open(registry_.folder().path(), folders);
   if (!store) return store.error();
   const auto image = store->find_digest(record.image_digest);
   if (!image) return image.error();
-  auto kernel = find_kernel();
+  auto kernel = find_kernel(folders);
   if (!kernel) return kernel.error();
   const auto requested = record.accelerator.empty()    ? machine::AcceleratorRequest::kAuto
                          : record.accelerator == "kvm" ? machine::AcceleratorRequest::kKvm
@@ -215,13 +217,10 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& recor
 }
 
 Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeLock life,
-                                             const CreateRequest& request) {
-  const std::string& id = draft.record.sandbox_id;
-  const auto work = registry_.open_work(id);
-  if (!work) return work.error();
-  auto log = open_at(work->get(), registry::layout::kMonitorLog, O_WRONLY | O_CREAT | O_APPEND, 0600);
+                                             const UniqueFd& work, const CreateRequest& request) {
+  auto log = open_at(work.get(), registry::layout::kMonitorLog, O_WRONLY | O_CREAT | O_APPEND, 0600);
   if (!log) return log.error();
-  auto listener = monitor::listen_control(work->get());
+  auto listener = monitor::listen_control(work.get());
   if (!listener) return listener.error();
 
   monitor::LaunchSpec spec;
@@ -279,7 +278,7 @@ Result<Created> LocalRuntime::create_from(Draft draft, const CreateRequest& requ
   if (progress) progress("starting the machine");
   const auto furnished = furnish(draft);
   draft.pin.reset();
-  auto started = furnished ? launch(draft, std::move(made->life), request) : furnished.error();
+  auto started = furnished ? launch(draft, std::move(made->life), made->work, request) : furnished.error();
   if (!started) {
     [[maybe_unused]] const auto gone = registry_.abandon(id);
     return started.error();

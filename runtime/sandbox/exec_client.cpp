@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -13,6 +14,9 @@
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include "common/async_event.hpp"
 #include "common/http2/session.hpp"
@@ -20,8 +24,8 @@
 #include "common/readiness.hpp"
 #include "runtime/sandbox/exec_output.hpp"
 
-// One io_context, one thread, three movers: our stdin to frames, our signal pipe to frames, frames to our
-// stdout and stderr. Nothing reads ahead: while our stdout is not writable no frame is read, the stream's
+// One io_context, one thread, three movers: a stdin to frames, our signal pipe to frames, frames to a
+// stdout and a stderr. Nothing reads ahead: while our stdout is not writable no frame is read, the stream's
 // window closes, and the command inside stops writing.
 namespace tl {
 namespace {
@@ -38,7 +42,7 @@ constexpr int kNoSuchSession = 404;        // an answer of the agent's
 constexpr std::size_t kShownBytes = 1000;  // of a guest's own words
 
 Error lost() {
-  return Error{ErrorCode::kFailure, "the connection to the sandbox was lost while the command ran", ""};
+  return Error{ErrorCode::kFailure, "the connection to the sandbox was lost", ""};
 }
 
 // How far our stdin is ahead of the command. Were it sent as fast as it comes, a command that does not read
@@ -55,8 +59,8 @@ struct StdinCredit {
 };
 
 // True at the end of stdin, false at that of the stream.
-asio::awaitable<bool> forward_bytes(StreamPtr stream, std::shared_ptr<Readiness> readiness,
-                                    std::shared_ptr<StdinCredit> credit) {
+asio::awaitable<bool> forward_bytes(StreamPtr stream, std::shared_ptr<Readiness> readiness, int fd,
+                                    std::shared_ptr<StdinCredit> credit, std::uint64_t* moved) {
   std::vector<std::byte> buffer(guest::kMaxFramePayload);
   for (;;) {
     while (credit->ahead + buffer.size() > guest::kStdinAhead) {
@@ -64,20 +68,21 @@ asio::awaitable<bool> forward_bytes(StreamPtr stream, std::shared_ptr<Readiness>
       co_await credit->changed.wait();
     }
     co_await readiness->wait();
-    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n <= 0) co_return true;  // a stdin that cannot be read has no more to say
     const auto frame =
         guest::encode_frame(FrameKind::kStdin, std::span(buffer).first(static_cast<std::size_t>(n)));
     credit->ahead += static_cast<std::size_t>(n);
+    *moved += static_cast<std::uint64_t>(n);
     const auto sent = co_await stream->write(frame);
     if (!sent) co_return false;
   }
 }
 
-asio::awaitable<void> forward_stdin(StreamPtr stream, std::shared_ptr<Readiness> readiness,
-                                    std::shared_ptr<StdinCredit> credit) {
-  const bool at_end = co_await forward_bytes(stream, std::move(readiness), std::move(credit));
+asio::awaitable<void> forward_stdin(StreamPtr stream, std::shared_ptr<Readiness> readiness, int fd,
+                                    std::shared_ptr<StdinCredit> credit, std::uint64_t* moved) {
+  const bool at_end = co_await forward_bytes(stream, std::move(readiness), fd, std::move(credit), moved);
   if (!at_end) co_return;
   const auto end = guest::encode_frame(FrameKind::kStdinEnd, {});
   [[maybe_unused]] const auto sent = co_await stream->write(end);
@@ -93,6 +98,15 @@ asio::awaitable<void> forward_signals(StreamPtr stream, std::shared_ptr<Readines
     const auto frame = guest::encode_frame(FrameKind::kSignal, std::span(&number, 1));
     const auto sent = co_await stream->write(frame);
     if (!sent) co_return;
+  }
+}
+
+asio::awaitable<void> report_moved(std::function<void(std::uint64_t)> report, const std::uint64_t* moved) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  for (;;) {
+    timer.expires_after(std::chrono::milliseconds(200));
+    co_await timer.async_wait(asio::use_awaitable);
+    report(*moved);
   }
 }
 
@@ -132,6 +146,7 @@ struct Exchange {
   std::shared_ptr<StdinCredit> credit;
   std::optional<std::int64_t>& started;
   std::optional<Result<ExecOutcome>> outcome;
+  std::uint64_t moved = 0;  // bytes of stdin and stdout
 };
 
 asio::awaitable<void> forward_size(StreamPtr stream, std::shared_ptr<Readiness> readiness,
@@ -156,7 +171,8 @@ void leave(Exchange& exchange, int signal) {
 
 // A terminal whose end has come has hung up, whether or not SIGHUP is here yet.
 asio::awaitable<void> forward_keys(Exchange* exchange, std::shared_ptr<Readiness> readiness) {
-  const bool hung_up = co_await forward_bytes(exchange->stream, std::move(readiness), exchange->credit);
+  const bool hung_up = co_await forward_bytes(exchange->stream, std::move(readiness), STDIN_FILENO,
+                                              exchange->credit, &exchange->moved);
   if (hung_up) leave(*exchange, SIGHUP);
 }
 
@@ -168,6 +184,13 @@ asio::awaitable<void> leave_at_signal(Exchange* exchange, std::shared_ptr<Readin
   leave(*exchange, std::to_integer<int>(number));
 }
 
+// Any signal ends the exchange.
+asio::awaitable<void> hang_up_at_signal(Exchange* exchange, std::shared_ptr<Readiness> readiness) {
+  co_await readiness->wait();
+  if (!exchange->outcome) exchange->outcome = Error{ErrorCode::kFailure, "interrupted", ""};
+  exchange->session->close();
+}
+
 Result<std::shared_ptr<Readiness>> readable(const Exchange& exchange, int fd) {
   auto readiness = Readiness::create(exchange.executor, fd, Readiness::For::kReading);
   if (!readiness) return readiness.error();
@@ -175,9 +198,11 @@ Result<std::shared_ptr<Readiness>> readable(const Exchange& exchange, int fd) {
 }
 
 Result<void> start_stdin(Exchange& exchange) {
-  auto readiness = readable(exchange, STDIN_FILENO);
+  const int fd = exchange.streams.in;
+  auto readiness = readable(exchange, fd);
   if (!readiness) return readiness.error();
-  asio::co_spawn(exchange.executor, forward_stdin(exchange.stream, *std::move(readiness), exchange.credit),
+  asio::co_spawn(exchange.executor,
+                 forward_stdin(exchange.stream, *std::move(readiness), fd, exchange.credit, &exchange.moved),
                  asio::detached);
   return {};
 }
@@ -188,6 +213,8 @@ Result<void> start_signals(Exchange& exchange) {
   if (!readiness) return readiness.error();
   if (exchange.streams.terminal != nullptr) {
     asio::co_spawn(exchange.executor, leave_at_signal(&exchange, *std::move(readiness)), asio::detached);
+  } else if (exchange.streams.on_signal == ExecStreams::OnSignal::kHangUp) {
+    asio::co_spawn(exchange.executor, hang_up_at_signal(&exchange, *std::move(readiness)), asio::detached);
   } else {
     asio::co_spawn(exchange.executor, forward_signals(exchange.stream, *std::move(readiness), fd),
                    asio::detached);
@@ -217,7 +244,7 @@ asio::awaitable<Result<ExecOutcome>> receive(Exchange& exchange) {
   const auto status = co_await exchange.stream->status();
   if (!status) co_return lost();
   if (*status == kNoSuchSession) co_return Error{ErrorCode::kNotFound, "there is no such session", ""};
-  if (*status != 200) co_return Error{ErrorCode::kFailure, "the sandbox refused the command", ""};
+  if (*status != 200) co_return Error{ErrorCode::kFailure, "the sandbox refused the request", ""};
   guest::FrameReader reader(exchange.stream);
   for (;;) {
     const auto frame = co_await reader.next();
@@ -240,6 +267,7 @@ asio::awaitable<Result<ExecOutcome>> receive(Exchange& exchange) {
     }
     const bool to_stdout = frame->kind == FrameKind::kStdout;
     if (!to_stdout && frame->kind != FrameKind::kStderr) co_return makes_no_sense();
+    if (to_stdout) exchange.moved += frame->payload.size();
     ExecOutput& output = to_stdout ? exchange.out : exchange.err;
     const auto written = co_await output.write(frame->payload);
     if (!written) co_return written.error();
@@ -268,9 +296,9 @@ Result<ExecOutcome> run_exec(UniqueFd control, const ExecStart& start, const Exe
   }
   asio::io_context context(1);
   const auto executor = context.get_executor();
-  auto out = ExecOutput::create(executor, STDOUT_FILENO);
+  auto out = ExecOutput::create(executor, streams.out);
   if (!out) return out.error();
-  auto err = ExecOutput::create(executor, STDERR_FILENO);
+  auto err = ExecOutput::create(executor, streams.err);
   if (!err) return err.error();
   auto session = http2::Session::create(executor, std::move(control), http2::Session::Role::kClient);
   auto stream = session->request("POST", start.path);
@@ -286,12 +314,13 @@ Result<ExecOutcome> run_exec(UniqueFd control, const ExecStart& start, const Exe
                     std::make_shared<StdinCredit>(executor),
                     started,
                     std::nullopt};
-  if (streams.forward_stdin && streams.terminal == nullptr) {
+  if (streams.in >= 0 && streams.terminal == nullptr) {
     if (auto begun = start_stdin(exchange); !begun) return begun.error();
   }
   if (streams.signals >= 0) {
     if (auto begun = start_signals(exchange); !begun) return begun.error();
   }
+  if (streams.moved) asio::co_spawn(executor, report_moved(streams.moved, &exchange.moved), asio::detached);
   asio::co_spawn(executor, run_session(session), asio::detached);
   asio::co_spawn(executor, converse(&exchange), asio::detached);
   while (!exchange.outcome && context.run_one() > 0) {
@@ -301,7 +330,17 @@ Result<ExecOutcome> run_exec(UniqueFd control, const ExecStart& start, const Exe
   session->close();
   context.poll();
   if (!exchange.outcome) return lost();
+  if (streams.moved) streams.moved(exchange.moved);
   return *std::move(exchange.outcome);
+}
+
+Result<ExecOutcome> run_files(UniqueFd control, const guest::FilesRequest& request,
+                              const ExecStreams& streams) {
+  auto start = guest::encode(request);
+  if (start.size() > guest::kMaxStartPayload) return Error{ErrorCode::kOutOfRange, "a path is too long", ""};
+  std::optional<std::int64_t> started;
+  return run_exec(std::move(control), {guest::kFilesPath, FrameKind::kStart, std::move(start)}, streams,
+                  started);
 }
 
 }  // namespace tl

@@ -40,7 +40,7 @@ HostCheck chosen_accelerator(const machine::HostVerdicts& verdicts) {
 }
 
 HostCheck kernel() {
-  const auto found = find_kernel();
+  const auto found = find_kernel(data_folders());
   if (!found) return from_error("kernel", found.error());
   return {"kernel", Verdict::kOk, found->string(), ""};
 }

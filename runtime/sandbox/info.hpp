@@ -82,6 +82,13 @@ struct SessionInfo {
   std::uint16_t rows = 0, columns = 0;
 };
 
+// What copy_files() did.
+struct FilesCopied {
+  std::uint64_t bytes = 0;            // of the files' contents, holes included
+  std::vector<std::string> warnings;  // one sentence each, such as a socket that was left out
+  bool complete = true;               // false: nobody reads our stdout any more
+};
+
 struct ImageInfo {
   std::string name;
   std::string digest;  // "sha256:…"

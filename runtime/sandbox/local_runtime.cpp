@@ -55,12 +55,16 @@ Result<std::unique_ptr<Runtime>> Runtime::open(const RuntimeOptions& options) {
 }
 
 Result<SandboxList> LocalRuntime::list(ListFilter filter) {
+  sweep_artefacts();
   auto listing = registry_.list(to_registry(filter));
   if (!listing) return listing.error();
   SandboxList list;
   list.hidden_terminated = listing->hidden_terminated;
   list.sandboxes.reserve(listing->records.size());
-  for (auto& record : listing->records) list.sandboxes.push_back({std::move(record), std::nullopt});
+  for (auto& record : listing->records) {
+    tell_memory(record);
+    list.sandboxes.push_back({std::move(record), std::nullopt});
+  }
   for (auto& problem : listing->problems) {
     list.damaged.push_back({problem.path.string(), std::move(problem.reason)});
   }
@@ -71,6 +75,7 @@ Result<SandboxInfo> LocalRuntime::describe(const std::string& sandbox) {
   auto record = registry_.find(sandbox);
   if (!record) return record.error();
   SandboxInfo info{*std::move(record), std::nullopt};
+  tell_memory(info.record);
   if (info.record.status != SandboxState::kRunning) return info;
   auto control = connect(info.record.sandbox_id);
   if (!control) return info;
@@ -129,7 +134,9 @@ Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOpt
   if (!store) return store.error();
   auto request = exec_request(options, *store, record->image_digest);
   if (!request) return request.error();
-  ExecStreams streams{options.stdin_mode == StdinMode::kForward, options.signals};
+  ExecStreams streams;
+  if (options.stdin_mode == StdinMode::kForward) streams.in = STDIN_FILENO;
+  streams.signals = options.signals;
   std::unique_ptr<LocalTerminal> terminal;
   if (options.terminal == TerminalUse::kBothSides) {
     auto opened = LocalTerminal::open();

@@ -13,6 +13,7 @@
 #include "runtime/registry/registry.hpp"
 #include "runtime/sandbox/control_client.hpp"
 #include "runtime/sandbox/exec_client.hpp"
+#include "runtime/sandbox/files_end.hpp"
 #include "runtime/sandbox/runtime.hpp"
 #include "runtime/snapshot/snapshot_store.hpp"
 
@@ -39,6 +40,7 @@ class LocalRuntime final : public Runtime {
                                     const Progress& progress) override;
   Result<Pruned> prune() override;
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
+  Result<FilesCopied> copy_files(const FileCopy& copy) override;
   Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override;
   Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
                              const ResumeFirst& resume) override;
@@ -69,7 +71,8 @@ class LocalRuntime final : public Runtime {
   void look_for_template(Draft& draft);
   Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
   Result<void> furnish(const Draft& draft);
-  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const CreateRequest& request);
+  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const UniqueFd& work,
+                                 const CreateRequest& request);
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
@@ -78,6 +81,8 @@ class LocalRuntime final : public Runtime {
   // Moves the bytes of an execution, with a terminal of ours or without.
   Result<ExecOutcome> converse(const registry::SandboxRecord& record, const ExecStart& start,
                                ExecStreams streams);
+  // The sandbox of one end of a copy, awake and waiting for the request.
+  Result<FilesEnd> reach(const FilePlace& place, const FileCopy& copy);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);
   // The life lock of a sandbox that is suspended, or about to be; nothing when it is anything else by the
@@ -90,6 +95,11 @@ class LocalRuntime final : public Runtime {
                     const snapshot::ArtefactDraft& draft, std::chrono::milliseconds limit);
   Result<void> keep_suspended(const registry::SandboxRecord& record, CheckpointType type,
                               const std::filesystem::path& folder);
+  // Whether a suspended sandbox has its memory is for its files to say: a kill between those and the record
+  // leaves the record behind.
+  void tell_memory(registry::SandboxRecord& record);
+  // What killed makers of snapshots and templates have left.
+  Result<std::size_t> sweep_artefacts();
   // A request that the monitor answers with a report.
   Result<void> tell_monitor(const std::string& id, const std::string& path, AfterAnswer after,
                             std::chrono::milliseconds limit);

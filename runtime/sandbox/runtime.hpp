@@ -72,6 +72,13 @@ class Runtime {
   // started for a reason that is not the command's (126 and 127 are outcomes).
   virtual Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) = 0;
 
+  // Copies a file, or a folder with all that is in it, into a sandbox, out of one or from one to another; a
+  // suspended one is resumed first. The rule for names is that of cp(1); parents are made in sandboxes only.
+  // What is copied belongs to the user at the destination; permissions, times, links and holes are kept. A
+  // file is replaced at once when its copy is whole, so that whatever breaks a copy off leaves the old one.
+  // The sandbox at the other end is not trusted. kNotFound for a sandbox, file or folder, kConflict for a
+  // sandbox in the wrong state or what can not be replaced.
+  virtual Result<FilesCopied> copy_files(const FileCopy& copy) = 0;
   // The sessions of a sandbox, oldest first: commands that were given a terminal. They outlive their clients,
   // as well as a suspend.
   virtual Result<std::vector<SessionInfo>> sessions(const std::string& sandbox,

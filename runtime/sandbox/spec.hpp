@@ -101,6 +101,21 @@ struct ExecOptions {
   std::function<void(std::string_view)> progress;
 };
 
+// A file or folder, here or in a sandbox.
+struct FilePlace {
+  std::optional<std::string> sandbox;  // absent: here
+  std::string path;  // inside relative to the sandbox's working directory; here "-" is stdin or stdout
+};
+
+// `from` or `to` or both are in a sandbox.
+struct FileCopy {
+  FilePlace from, to;
+  int signals = -1;  // as CreateRequest::signals; what is there is then as it was, but for whole new files
+  std::function<void(std::string_view)> progress = {};  // as ExecOptions::progress
+  // Told about five times a second how many bytes have been moved, as they travel. May be empty.
+  std::function<void(std::uint64_t bytes)> moved = {};
+};
+
 enum class ListFilter { kNotTerminated, kAll, kRunning, kSuspended };
 
 }  // namespace tl

@@ -44,6 +44,19 @@ Result<void> LocalRuntime::tell_monitor(const std::string& id, const std::string
   return {};
 }
 
+// One that somebody resumes is in between. He is looked for last: from before he takes the machine away until
+// the record says more, he is alive.
+void LocalRuntime::tell_memory(SandboxRecord& record) {
+  if (record.status != SandboxState::kSuspended) return;
+  const bool kept = has_machine(registry_.work_path(record.sandbox_id) / registry::layout::kMachine);
+  if (registry_.is_alive(record.sandbox_id)) return;
+  if (kept) {
+    record.reason.clear();
+  } else if (!record.reason.starts_with(registry::kMemoryLost)) {
+    record.reason = registry::kMemoryLost;
+  }
+}
+
 Result<SandboxInfo> LocalRuntime::suspend(const std::string& sandbox, CreateWait wait) {
   auto record = registry_.find(sandbox);
   if (!record) return record.error();
@@ -60,14 +73,21 @@ Result<SandboxInfo> LocalRuntime::suspend(const std::string& sandbox, CreateWait
   } else {
     auto done = tell_monitor(id, monitor::kSuspendPath, AfterAnswer::kWaitForEnd, kSuspendLimit);
     if (!done) {
-      // Somebody else may have had the same wish.
-      const auto now = registry_.read(id);
-      if (!now || now->status != SandboxState::kSuspended)
+      // Somebody else may have had the same wish. A monitor that was killed leaves a suspended one too.
+      auto now = registry_.read(id);
+      if (now) tell_memory(*now);
+      if (!now || now->status != SandboxState::kSuspended || now->reason.starts_with(registry::kMemoryLost))
         return done.error().within("suspend " + handle(*record));
     }
   }
   record = registry_.read(id);
   if (!record) return record.error();
+  tell_memory(*record);
+  if (record->status == SandboxState::kSuspended && record->reason.starts_with(registry::kMemoryLost)) {
+    return Error{ErrorCode::kFailure,
+                 fmt::format("suspend {}: its machine ended before it was saved", handle(*record)),
+                 fmt::format("its disk is kept: `tl sbx resume {}` boots it", handle(*record))};
+  }
   return SandboxInfo{*std::move(record), std::nullopt};
 }
 
@@ -126,7 +146,9 @@ Result<Resumed> LocalRuntime::start_again(const SandboxRecord& record, registry:
   if (!draft) return draft.error().within(doing);
   const bool warm = has_machine(registry_.work_path(record.sandbox_id) / registry::layout::kMachine);
   draft->origin = warm ? monitor::Origin::kResume : monitor::Origin::kBoot;
-  auto started = launch(*draft, std::move(life), how);
+  const auto work = registry_.open_work(record.sandbox_id);
+  if (!work) return work.error().within(doing);
+  auto started = launch(*draft, std::move(life), *work, how);
   if (!started) return started.error().within(doing);
   auto running = wait_running(record.sandbox_id, *started, how);
   if (!running) {

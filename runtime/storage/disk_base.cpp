@@ -10,13 +10,13 @@
 
 namespace tl::storage {
 
-Result<std::unique_ptr<DiskFile>> DiskBase::open() const {
+Result<DiskBase::Image> DiskBase::open() const {
   auto fd = open_at(AT_FDCWD, path.string(), O_RDONLY | O_NONBLOCK);
   if (!fd) return fd.error();
   struct stat status {};
   if (::fstat(fd->get(), &status) != 0) return errno_error("stat " + path.string());
   if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kFailure, path.string() + " is not a file", ""};
-  return make_host_file(std::move(*fd), path.string());
+  return Image{make_host_file(std::move(*fd), path.string()), static_cast<std::uint64_t>(status.st_size)};
 }
 
 Result<std::unique_ptr<DiskFile>> DiskBase::open_for(const std::string& expected_digest,
@@ -24,13 +24,11 @@ Result<std::unique_ptr<DiskFile>> DiskBase::open_for(const std::string& expected
   if (expected_digest != digest)
     return Error{ErrorCode::kConflict, "the disk was made for image " + expected_digest + ", not " + digest,
                  ""};
-  auto file = open();
-  if (!file) return file.error();
-  auto size = (*file)->size();
-  if (!size) return size.error();
-  if (size->bytes != expected_bytes)
+  auto image = open();
+  if (!image) return image.error();
+  if (image->bytes != expected_bytes)
     return Error{ErrorCode::kFailure, "image " + path.string() + " has not the size it had", ""};
-  return file;
+  return std::move(image->file);
 }
 
 }  // namespace tl::storage

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 #include <map>
 #include <optional>
@@ -79,17 +80,26 @@ Result<void> sync_folder(const fs::path& path) {
   return {};
 }
 
+Result<std::optional<std::string>> read_if_there(const fs::path& path) {
+  const auto file = open_at(AT_FDCWD, path, O_RDONLY);
+  if (!file && (errno == ENOENT || errno == ENOTDIR)) return std::optional<std::string>();
+  if (!file) return file.error();
+  auto text = read_regular(file->get(), kMaxManifestBytes);
+  if (!text) return text.error().within(path.string());
+  return std::optional(*std::move(text));
+}
+
 // The image of `digest` under one root; nullopt when it has none, or a half-made one.
 Result<std::optional<Image>> load(const fs::path& images, const std::string& digest) {
   const fs::path folder = images / folder_name(digest);
-  struct stat status = {};
-  if (::stat((folder / kManifestFile).c_str(), &status) != 0) return std::optional<Image>();
-  const auto text = read_file(AT_FDCWD, folder / kManifestFile, kMaxManifestBytes);
+  const auto text = read_if_there(folder / kManifestFile);
   if (!text) return text.error();
-  auto manifest = parse_image_manifest(*text);
+  if (!*text) return std::optional<Image>();
+  auto manifest = parse_image_manifest(**text);
   if (!manifest) return damaged(digest, manifest.error().message);
   if (manifest->digest != digest) return damaged(digest, "its manifest is another image's");
   const fs::path root = folder / kRootFile;
+  struct stat status = {};
   if (::stat(root.c_str(), &status) != 0 ||
       static_cast<std::uint64_t>(status.st_size) != manifest->size_bytes) {
     return damaged(digest, "its file system is missing or cut off");
@@ -99,12 +109,10 @@ Result<std::optional<Image>> load(const fs::path& images, const std::string& dig
 
 // What a name stands for under one root; nullopt when it has no such name.
 Result<std::optional<std::string>> digest_of_name(const fs::path& images, const std::string& name) {
-  const fs::path file = images / "names" / image_name_to_file(name);
-  struct stat status = {};
-  if (::stat(file.c_str(), &status) != 0) return std::optional<std::string>();
-  const auto text = read_file(AT_FDCWD, file, kMaxManifestBytes);
+  const auto text = read_if_there(images / "names" / image_name_to_file(name));
   if (!text) return text.error();
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  if (!*text) return std::optional<std::string>();
+  const auto json = nlohmann::json::parse(**text, nullptr, false);
   if (!json.is_object() || !json.contains("digest") || !json["digest"].is_string()) {
     return damaged(name, "its name is unreadable");
   }

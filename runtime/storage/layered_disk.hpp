@@ -126,7 +126,11 @@ class LayeredDisk final : public BlockDevice {
   LayeredDisk(std::unique_ptr<DiskFolder> folder, std::unique_ptr<DiskFile> base, DiskManifest manifest,
               std::vector<std::unique_ptr<DiskLayer>> layers);
 
-  static Result<void> check_vacant(DiskFolder& folder);
+  static Result<void> make_empty(DiskFolder& folder);
+  static Result<std::unique_ptr<LayeredDisk>> create_in_empty(std::unique_ptr<DiskFolder> folder,
+                                                              const DiskSpec& spec);
+  static Result<std::unique_ptr<LayeredDisk>> create_from_in_empty(std::unique_ptr<DiskFolder> folder,
+                                                                   DiskFolder& frozen, const DiskSpec& spec);
   static Result<std::vector<std::unique_ptr<DiskLayer>>> open_layers(DiskFolder& folder,
                                                                      const DiskManifest& manifest);
   static Result<std::vector<std::unique_ptr<DiskLayer>>> make_layers(DiskFolder& folder, DiskFolder& frozen,

@@ -16,39 +16,44 @@ namespace tl::storage {
 Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(const std::filesystem::path& dir,
                                                          const DiskSpec& spec) {
   const std::string doing = "create disk " + dir.string();
-  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(doing);
+  const bool made = ::mkdir(dir.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return errno_error(doing);
   const auto syncs = std::make_shared<SyncSwitch>(spec.durability == Durability::kSynced);
   auto folder = open_host_folder(dir, syncs);
   if (!folder) return folder.error().within(doing);
-  auto disk = create(std::move(*folder), spec);
+  auto disk = made ? create_in_empty(std::move(*folder), spec) : create(std::move(*folder), spec);
   if (!disk) return disk.error().within(doing);
   (*disk)->syncs_ = syncs;
   return disk;
 }
 
-Result<void> LayeredDisk::check_vacant(DiskFolder& folder) {
+// What was left of a disk that was never finished is removed.
+Result<void> LayeredDisk::make_empty(DiskFolder& folder) {
   auto existing = folder.read_document(DiskManifest::kFileName, DiskManifest::kMaxBytes);
   if (existing) return Error{ErrorCode::kConflict, "there is a disk already", ""};
   if (existing.error().code != ErrorCode::kNotFound) return existing.error();
+  LayerFiles::remove_others(folder, {});
   return {};
 }
 
 Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(std::unique_ptr<DiskFolder> folder,
                                                          const DiskSpec& spec) {
-  if (auto vacant = check_vacant(*folder); !vacant) return vacant.error();
+  if (auto emptied = make_empty(*folder); !emptied) return emptied.error();
+  return create_in_empty(std::move(folder), spec);
+}
+
+Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_in_empty(std::unique_ptr<DiskFolder> folder,
+                                                                  const DiskSpec& spec) {
   auto base = spec.base.open();
   if (!base) return base.error();
-  auto base_size = (*base)->size();
-  if (!base_size) return base_size.error();
 
   DiskManifest manifest;
   manifest.device_bytes = spec.device_bytes;
   manifest.quota_bytes = spec.quota_bytes;
   manifest.base_digest = spec.base.digest;
-  manifest.base_bytes = base_size->bytes;
+  manifest.base_bytes = base->bytes;
   manifest.layers = {random_base36(kLayerIdLength)};
   if (auto sound = manifest.check(); !sound) return sound.error();
-  LayerFiles::remove_others(*folder, {});
   const std::string& id = manifest.layers.front();
   auto delta = DiskLayer::create(*folder, {manifest.device_bytes, id, ""});
   if (!delta) return delta.error();
@@ -61,7 +66,7 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create(std::unique_ptr<DiskFol
   std::vector<std::unique_ptr<DiskLayer>> layers;
   layers.push_back(std::make_unique<DiskLayer>(std::move(*delta)));
   return std::unique_ptr<LayeredDisk>(
-      new LayeredDisk(std::move(folder), std::move(*base), std::move(manifest), std::move(layers)));
+      new LayeredDisk(std::move(folder), std::move(base->file), std::move(manifest), std::move(layers)));
 }
 
 Result<std::unique_ptr<LayeredDisk>> LayeredDisk::open(const std::filesystem::path& dir, const DiskBase& base,

@@ -59,7 +59,8 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_from(const std::filesys
                                                               const std::filesystem::path& frozen_dir,
                                                               const DiskSpec& spec) {
   const std::string doing = "create disk " + dir.string() + " from " + frozen_dir.string();
-  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) return errno_error(doing);
+  const bool made = ::mkdir(dir.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return errno_error(doing);
   const auto syncs = std::make_shared<SyncSwitch>(spec.durability == Durability::kSynced);
   auto folder = open_host_folder(dir, syncs);
   if (!folder) return folder.error().within(doing);
@@ -67,7 +68,8 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_from(const std::filesys
   // are missing, and this is refused.
   auto frozen = open_host_folder_unlocked(frozen_dir);
   if (!frozen) return frozen.error().within(doing);
-  auto disk = create_from(std::move(*folder), **frozen, spec);
+  auto disk = made ? create_from_in_empty(std::move(*folder), **frozen, spec)
+                   : create_from(std::move(*folder), **frozen, spec);
   if (!disk) return disk.error().within(doing);
   (*disk)->syncs_ = syncs;
   return disk;
@@ -75,7 +77,13 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_from(const std::filesys
 
 Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_from(std::unique_ptr<DiskFolder> folder,
                                                               DiskFolder& frozen, const DiskSpec& spec) {
-  if (auto vacant = check_vacant(*folder); !vacant) return vacant.error();
+  if (auto emptied = make_empty(*folder); !emptied) return emptied.error();
+  return create_from_in_empty(std::move(folder), frozen, spec);
+}
+
+Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_from_in_empty(std::unique_ptr<DiskFolder> folder,
+                                                                       DiskFolder& frozen,
+                                                                       const DiskSpec& spec) {
   auto read = read_frozen(frozen);
   if (!read) return read.error();
   DiskManifest manifest = *std::move(read);
@@ -96,7 +104,6 @@ Result<std::unique_ptr<LayeredDisk>> LayeredDisk::create_from(std::unique_ptr<Di
   manifest.layers.push_back(random_base36(kLayerIdLength));
   if (auto sound = manifest.check(); !sound) return sound.error();
 
-  LayerFiles::remove_others(*folder, {});
   auto layers = make_layers(*folder, frozen, manifest);
   Result<void> done = layers ? Result<void>() : layers.error();
   if (done) done = folder->replace_document(DiskManifest::kFileName, manifest.to_json());

@@ -48,39 +48,36 @@ Result<std::unique_ptr<MmioTransport>> MmioTransport::create(std::unique_ptr<Dev
                                                              const Log& log) {
   auto interrupt = EventFd::create();
   if (!interrupt) return interrupt.error();
+  auto doorbell = EventFd::create();
+  if (!doorbell) return doorbell.error();
   std::unique_ptr<MmioTransport> transport(
-      new MmioTransport(std::move(device), memory, thread, log, *std::move(interrupt)));
+      new MmioTransport(std::move(device), memory, thread, log, *std::move(interrupt), *std::move(doorbell)));
   const auto lock = thread.exclusive();
-  for (unsigned i = 0; i < transport->device_->traits().queue_sizes.size(); ++i) {
-    auto doorbell = EventFd::create();
-    if (!doorbell) return doorbell.error();
-    auto watch = thread.watch(doorbell->fd(), [self = transport.get(), i] { self->on_doorbell(i); });
-    watch->want(true, false);
-    transport->queues_.push_back({{}, std::nullopt, *std::move(doorbell), std::move(watch)});
-  }
+  transport->watch_ =
+      thread.watch(transport->doorbell_.fd(), [self = transport.get()] { self->on_doorbell(); });
+  transport->watch_->want(true, false);
   return transport;
 }
 
 MmioTransport::MmioTransport(std::unique_ptr<Device> device, const GuestMemory& memory, IoThread& thread,
-                             const Log& log, EventFd interrupt)
+                             const Log& log, EventFd interrupt, EventFd doorbell)
     : device_(std::move(device)),
       memory_(memory),
       thread_(thread),
       faults_(log, device_->traits().name),
-      interrupt_(std::move(interrupt)) {}
+      interrupt_(std::move(interrupt)),
+      doorbell_(std::move(doorbell)),
+      queues_(device_->traits().queue_sizes.size()) {}
 
 MmioTransport::~MmioTransport() {
   const auto lock = thread_.exclusive();
   if (started_) device_->stop();
-  queues_.clear();
+  watch_.reset();
   device_.reset();
 }
 
-std::vector<MmioDevice::Doorbell> MmioTransport::doorbells() const {
-  std::vector<Doorbell> list;
-  for (std::size_t i = 0; i < queues_.size(); ++i)
-    list.push_back({VIRTIO_MMIO_QUEUE_NOTIFY, static_cast<std::uint32_t>(i), &queues_[i].doorbell});
-  return list;
+std::optional<MmioDevice::Doorbell> MmioTransport::doorbell() const {
+  return Doorbell{VIRTIO_MMIO_QUEUE_NOTIFY, &doorbell_};
 }
 
 void MmioTransport::read(std::uint64_t offset, std::span<std::byte> into) {
@@ -156,7 +153,7 @@ void MmioTransport::write_register(std::uint64_t offset, std::uint32_t value) {
   }
   if (offset == VIRTIO_MMIO_QUEUE_NOTIFY) {
     if (value < queues_.size()) {
-      queues_[value].doorbell.signal();
+      doorbell_.signal();
     } else {
       faults_.note(fmt::format("a notification of queue {}, which does not exist", value));
     }
@@ -255,6 +252,7 @@ void MmioTransport::set_queue_ready(QueueSlot& slot) {
     return;
   }
   slot.queue = *std::move(made);
+  slot.seen = state.next_available;
 }
 
 void MmioTransport::write_status(std::uint32_t value) {
@@ -286,10 +284,9 @@ void MmioTransport::start_device() {
 void MmioTransport::reset() {
   if (std::exchange(started_, false)) device_->stop();
   for (QueueSlot& slot : queues_) {
-    slot.queue.reset();
-    slot.layout = {};
-    slot.doorbell.take();
+    slot = {};
   }
+  doorbell_.take();
   status_ = 0;
   driver_features_ = 0;
   device_features_select_ = 0;
@@ -298,12 +295,24 @@ void MmioTransport::reset() {
   interrupt_status_ = 0;
 }
 
-void MmioTransport::on_doorbell(unsigned index) {
-  QueueSlot& slot = queues_[index];
-  slot.doorbell.take();
-  if (!is_live() || !slot.queue) return;
-  device_->serve(index);
-  look_for_broken(index);
+void MmioTransport::on_doorbell() {
+  doorbell_.take();
+  if (!is_live()) return;
+  for (unsigned i = 0; i < queues_.size(); ++i) {
+    QueueSlot& slot = queues_[i];
+    if (!slot.queue) continue;
+    // Looked at before it is served: what comes meanwhile rings again.
+    const std::uint16_t now = slot.queue->available_index();
+    const bool has_more = std::exchange(slot.seen, now) != now;
+    if (!std::exchange(slot.is_to_be_served, false) && !has_more) continue;
+    device_->serve(i);
+    look_for_broken(i);
+  }
+}
+
+void MmioTransport::serve_again(unsigned queue) {
+  queues_[queue].is_to_be_served = true;
+  doorbell_.signal();
 }
 
 void MmioTransport::look_for_broken(unsigned index) {
@@ -380,7 +389,7 @@ Result<void> MmioTransport::restore(const MmioTransportState& state) {
     auto made = Queue::create(memory_, state.queues[i].queue);
     if (!made) return made.error();
     queues_[i].queue = *std::move(made);
-    queues_[i].doorbell.signal();  // what was notified and not yet served
+    serve_again(static_cast<unsigned>(i));  // what was notified and not yet served
   }
   status_ = state.status;
   interrupt_status_ = state.interrupt_status;

@@ -43,7 +43,8 @@ struct MmioTransportState {
 //
 // Registers are read and written by vCPU threads. The interrupt registers, which every interrupt touches,
 // wait for nobody; everything else takes the IoThread's exclusive(), so that a reset is complete when the
-// store that asked for it has been executed. Notifications come by the doorbells.
+// store that asked for it has been executed. Notifications come by the doorbell, one for all queues: what a
+// driver has added to which is in the guest's memory anyway.
 class MmioTransport final : public MmioDevice, private Driver {
  public:
   // `memory`, `thread` and `log` outlive the transport.
@@ -56,7 +57,7 @@ class MmioTransport final : public MmioDevice, private Driver {
   void read(std::uint64_t offset, std::span<std::byte> into) override;
   void write(std::uint64_t offset, std::span<const std::byte> from) override;
   [[nodiscard]] const EventFd& interrupt() const override { return interrupt_; }
-  [[nodiscard]] std::vector<Doorbell> doorbells() const override;
+  [[nodiscard]] std::optional<Doorbell> doorbell() const override;
 
   // What the guest did wrong so far. Any thread.
   [[nodiscard]] std::uint64_t faults() const { return faults_.count(); }
@@ -69,18 +70,18 @@ class MmioTransport final : public MmioDevice, private Driver {
  private:
   struct QueueSlot {
     QueueLayout layout;
-    std::optional<Queue> queue;  // while it is ready
-    EventFd doorbell;
-    std::unique_ptr<IoThread::Watch> watch;
+    std::optional<Queue> queue;    // while it is ready
+    std::uint16_t seen = 0;        // its available_index() when it was last served
+    bool is_to_be_served = false;  // also when the driver has added nothing
   };
 
   MmioTransport(std::unique_ptr<Device> device, const GuestMemory& memory, IoThread& thread, const Log& log,
-                EventFd interrupt);
+                EventFd interrupt, EventFd doorbell);
 
   [[nodiscard]] bool has_accepted(unsigned feature) const override;
   [[nodiscard]] Queue* queue(unsigned index) override;
   void interrupt_for(unsigned queue) override;
-  void serve_again(unsigned queue) override { queues_[queue].doorbell.signal(); }
+  void serve_again(unsigned queue) override;
   void note_fault(std::string_view what) override { faults_.note(what); }
 
   [[nodiscard]] std::uint32_t read_register(std::uint64_t offset);
@@ -94,7 +95,7 @@ class MmioTransport final : public MmioDevice, private Driver {
   [[nodiscard]] bool is_live() const;
   void start_device();
   void reset();
-  void on_doorbell(unsigned index);
+  void on_doorbell();
   void look_for_broken(unsigned index);
   void raise(std::uint32_t cause);
 
@@ -103,6 +104,8 @@ class MmioTransport final : public MmioDevice, private Driver {
   IoThread& thread_;
   FaultLog faults_;
   EventFd interrupt_;
+  EventFd doorbell_;
+  std::unique_ptr<IoThread::Watch> watch_;
   std::atomic<std::uint32_t> interrupt_status_ = 0;
   // All below: under exclusive() or on the IoThread.
   std::uint32_t status_ = 0;

@@ -49,6 +49,8 @@ class Queue {
   // kOutOfRange, with what is wrong, for a layout that no driver may choose.
   static Result<Queue> create(const GuestMemory& memory, const QueueState& state);
 
+  // How many chains the driver has ever made available, modulo 2^16.
+  [[nodiscard]] std::uint16_t available_index() const;
   // The next request; nothing when there is none, or when the queue is broken.
   std::optional<Chain> pop();
   // As if the last pop() had not been: the chain comes again. Nothing was pushed since.
@@ -77,7 +79,6 @@ class Queue {
   [[nodiscard]] bool add(const Descriptor& descriptor, Chain& chain);
   [[nodiscard]] bool add_indirect(const Descriptor& descriptor, Chain& chain);
   bool fail(std::string why);
-  [[nodiscard]] std::uint16_t available_index() const;
 
   const GuestMemory* memory_;
   QueueState state_;

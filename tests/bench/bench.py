@@ -55,6 +55,19 @@ class Bench:
         self.tl.ok("exec", sandbox, *words, stdin=program.read_bytes())
         return sandbox
 
+    @functools.lru_cache  # noqa: B019, for there is one bench
+    def copied_tree(self, what):
+        """A folder with 256 MiB in one file, or with 2,000 files of 1 to 2,000 bytes."""
+        tree = pathlib.Path(self._folder.name, f"copy-{what}", "tree")
+        tree.mkdir(parents=True)
+        for number in range(2000) if what == "small" else ():
+            (tree / str(number)).write_bytes(b"x" * (1 + number))
+        if what == "big":
+            with open(tree / "file", "wb") as file:
+                for _ in range(256):
+                    file.write(os.urandom(1 << 20))
+        return tree
+
     @functools.cached_property
     def monitor(self):
         assert self.sandbox

@@ -4,6 +4,7 @@
 import os
 import shutil
 import statistics
+import subprocess
 import time
 
 from measure import Spawned, cpu_seconds
@@ -232,17 +233,88 @@ class Memory(Row):
         return figure <= 8
 
 
+class Copy(Row):
+    """Beside it what people do without it: tar through exec, which moves the same bytes."""
+
+    unit = "MB/s"
+    what = "big"
+
+    def prepare(self):
+        self.tree = self.bench.copied_tree(self.what)
+        self.length = sum(path.stat().st_size for path in self.tree.rglob("*") if path.is_file())
+        self.there = f"{self.bench.sandbox}:/tmp/bench-{self.what}"
+        self.clear()
+        self.run("cp", self.tree, self.there)
+
+    def clear(self):
+        self.bench.inside("rm", "-rf", f"/tmp/bench-{self.what}")
+
+    def run(self, *words, **options):
+        began = time.perf_counter()
+        self.bench.tl.ok(*words, **options)
+        return self.length / (time.perf_counter() - began) / 1e6
+
+    def figure(self, ours, theirs):
+        return ours / theirs
+
+
+class CopyUp(Copy):
+    name = "cp-up"
+    title = "cp of 256 MiB in | tar c | exec -i tar x"
+
+    def measure(self):
+        self.clear()
+        return self.run("cp", self.tree, self.there)
+
+    def reference(self):
+        self.clear()
+        self.bench.inside("mkdir", f"/tmp/bench-{self.what}")
+        with subprocess.Popen(["tar", "c", "-C", self.tree, "."], stdout=subprocess.PIPE) as tar:
+            began = time.perf_counter()
+            words = ("--user", "root", "-i", "--", "tar", "x", "-C", f"/tmp/bench-{self.what}")
+            client = self.bench.tl.start("exec", self.bench.sandbox, *words, stdin=tar.stdout)
+            if (outcome := self.bench.tl.finish(client)).code != 0:
+                raise RuntimeError(str(outcome))
+            return self.length / (time.perf_counter() - began) / 1e6
+
+
+class CopyDown(Copy):
+    name = "cp-down"
+    title = "cp of 256 MiB out | exec tar c | tar x"
+
+    def fresh(self):
+        folder = self.tree.parent / "back"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
+    def measure(self):
+        return self.run("cp", self.there, self.fresh())
+
+    def reference(self):
+        with subprocess.Popen(["tar", "x", "-C", self.fresh()], stdin=subprocess.PIPE) as tar:
+            began = time.perf_counter()
+            words = ("tar", "c", "-C", f"/tmp/bench-{self.what}", ".")
+            self.run("exec", self.bench.sandbox, "--user", "root", "--", *words, stdout=tar.stdin)
+            tar.stdin.close()
+            tar.wait()
+            return self.length / (time.perf_counter() - began) / 1e6
+
+
+class CopySmallUp(CopyUp):
+    name = "cp-small-up"
+    title = "cp of 2,000 files in | tar c | exec -i tar x"
+    what = "small"
+
+
+class CopySmallDown(CopyDown):
+    name = "cp-small-down"
+    title = "cp of 2,000 files out | exec tar c | tar x"
+    what = "small"
+
+
 ROWS = (
-    Create,
-    CreateTuned,
-    Exec,
-    ExecHost,
-    Version,
-    List,
-    ListAll,
-    ListWithoutIndex,
-    Output,
-    Keystroke,
-    KeystrokeWorst,
-    Memory,
+    *(Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, ListWithoutIndex, Output, Memory),
+    *(Keystroke, KeystrokeWorst),
+    *(CopyUp, CopyDown, CopySmallUp, CopySmallDown),
 )

@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       }
       default:
-        transport->doorbells()[offset % 2].event->signal();
+        transport->doorbell()->event->signal();
     }
   }
   return 0;

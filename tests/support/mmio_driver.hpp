@@ -102,16 +102,12 @@ class MmioDriver {
     return FakeDriver::kBuffers + queue * kQueueArea + offset;
   }
   // As KVM does for a store to QueueNotify.
-  void ring(std::uint32_t queue) {
-    for (const auto& doorbell : device_.doorbells()) {
-      if (doorbell.value == queue) doorbell.event->signal();
-    }
-  }
+  void ring() { device_.doorbell()->event->signal(); }
   // Offers a chain and rings.
   void send(std::uint32_t queue, std::uint16_t head, std::vector<FakeDriver::Descriptor> chain) {
     queues_[queue]->set_chain(head, std::move(chain));
     queues_[queue]->offer(head);
-    ring(queue);
+    ring();
   }
   // Until the device has given back `count` chains, or more, in all.
   void wait_used(std::uint32_t queue, std::uint16_t count) {

@@ -48,8 +48,13 @@ class Process:
             pass
 
 
+def status_lines(pid):
+    """Of /proc/PID/status; none of a process that is gone. PID may be "PID/task/THREAD"."""
+    return _read(pid, "status").decode(errors="replace").splitlines()
+
+
 def _status_kib(pid, field):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+    for line in status_lines(pid):
         if line.startswith(field):
             return int(line.split()[1])
     return 0

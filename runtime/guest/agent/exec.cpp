@@ -34,9 +34,10 @@ ExecFailure failure(ExecFailure::Kind kind, const Error& error) {
 
 }  // namespace
 
-Exec::Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, FrameReader frames)
+Exec::Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, FrameReader frames, Program program)
     : context_(context),
       stream_(std::move(stream)),
+      program_(program),
       frames_(std::move(frames)),
       sender_(context.executor, stream_),
       stdin_(context.executor, sender_),
@@ -75,7 +76,10 @@ std::optional<ExecFailure> Exec::start(const ExecRequest& request) {
   }
   const int stdin_fd = request.stdin_stream ? in.read_end.get() : context_.no_input.get();
   auto started = start_command(context_, request, *std::move(user),
-                               {stdin_fd, out->write_end.get(), err->write_end.get()});
+                               {.in = stdin_fd,
+                                .out = out->write_end.get(),
+                                .err = err->write_end.get(),
+                                .program = program_ == Program::kFiles ? context_.own_program.get() : -1});
   if (auto* failed = std::get_if<ExecFailure>(&started)) return std::move(*failed);
   pid_ = std::get<pid_t>(started);
   context_.reaper.watch(pid_, [self = shared_from_this()](int status) { self->on_exit(status); });

@@ -27,8 +27,13 @@ namespace tl::guest {
 // time. Each holds the Exec and ends by itself once the command or the client is gone.
 class Exec : public std::enable_shared_from_this<Exec> {
  public:
+  // What is run.
+  enum class Program {
+    kCommand,  // the request's
+    kFiles     // our own, at one end of a copy (files.hpp)
+  };
   // The context outlives it. `frames` has read the request from the stream, whose response has begun.
-  Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, FrameReader frames);
+  Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, FrameReader frames, Program program);
 
   // Serves the stream to the command's end. Once.
   asio::awaitable<void> run(ExecRequest request);
@@ -55,6 +60,7 @@ class Exec : public std::enable_shared_from_this<Exec> {
 
   ExecContext& context_;
   std::shared_ptr<http2::Stream> stream_;
+  Program program_;
   FrameReader frames_;
   FrameSender sender_;
   StdinPipe stdin_;

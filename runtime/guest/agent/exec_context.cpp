@@ -11,6 +11,7 @@ std::variant<pid_t, ExecFailure> start_command(ExecContext& context, const ExecR
                                                const CommandFiles& files) {
   SpawnSpec spec;
   spec.argv = request.argv;
+  spec.program_fd = files.program;
   spec.environment = environment_of(request, user);
   spec.directory_may_lack = request.working_directory.empty();
   spec.working_directory = spec.directory_may_lack ? user.home : request.working_directory;

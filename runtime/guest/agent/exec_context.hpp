@@ -30,6 +30,7 @@ struct ExecContext {
   StartGate& gate;
   UserTable users;
   Spawner spawner;
+  UniqueFd own_program;                               // the agent's, which also moves files (files.hpp)
   UniqueFd no_input;                                  // /dev/null, for commands without a stdin stream
   std::array<std::byte, kMaxFramePayload> scratch{};  // for use between two suspensions
 };
@@ -39,6 +40,7 @@ struct ExecContext {
 struct CommandFiles {
   int in = -1, out = -1, err = -1;
   ControllingTerminal terminal = ControllingTerminal::kNone;
+  int program = -1;  // what is run, instead of what argv[0] names
 };
 std::variant<pid_t, ExecFailure> start_command(ExecContext& context, const ExecRequest& request, User user,
                                                const CommandFiles& files);

@@ -21,6 +21,7 @@
 #include "runtime/guest/agent/boot.hpp"
 #include "runtime/guest/agent/configure.hpp"
 #include "runtime/guest/agent/control_groups.hpp"
+#include "runtime/guest/agent/files.hpp"
 #include "runtime/guest/agent/job_thread.hpp"
 #include "runtime/guest/agent/link.hpp"
 #include "runtime/guest/agent/metrics.hpp"
@@ -109,7 +110,8 @@ void run() {
   TimerAlarm freeze_alarm(io.get_executor()), quiescence_alarm(io.get_executor());
   RootFreeze freeze(io.get_executor(), root_file_system(), jobs, gate, freeze_alarm, log);
   Quiescence quiescence(io.get_executor(), groups, gate, quiescence_alarm, log);
-  ExecContext context{io.get_executor(), reaper.value(), groups, gate, UserTable(), {}, {}};
+  ExecContext context{io.get_executor(), reaper.value(), groups, gate, UserTable(), {}, {}, {}};
+  context.own_program = UniqueFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   std::string boot_error;
   bool configured = false;
   const auto configure = [&](Configuration configuration) {
@@ -145,8 +147,9 @@ void run() {
 }  // namespace
 }  // namespace tl::guest
 
-int main() {
+int main(int count, char** words) {
   if (::getpid() != 1) {
+    if (const auto code = tl::guest::move_files({words, words + count})) return *code;
     static_cast<void>(tl::write_all(
         STDERR_FILENO, std::string_view("tl-agent is the init of a sandbox; it does not run elsewhere\n")));
     return 2;

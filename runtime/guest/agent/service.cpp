@@ -6,6 +6,8 @@
 
 #include <asio/co_spawn.hpp>
 
+#include "runtime/guest/agent/files.hpp"
+
 namespace tl::guest {
 namespace {
 
@@ -58,6 +60,7 @@ Service::Service(ExecContext& exec, Terminals& terminals, Pauses pauses, Guest g
 
 Service::Handler Service::handler_of(std::string_view path) {
   if (path == kExecPath) return &Service::execute;
+  if (path == kFilesPath) return &Service::move_files;
   if (path == kAttachPath) return &Service::attach_terminal;
   if (path == kTerminalsPath) return &Service::list_terminals;
   if (path == kRemoveTerminalPath) return &Service::remove_terminal;
@@ -102,23 +105,44 @@ asio::awaitable<void> Service::serve(std::shared_ptr<http2::Stream> stream) {
   }
 }
 
+asio::awaitable<std::optional<std::vector<std::byte>>> Service::begin(std::shared_ptr<http2::Stream> stream,
+                                                                      FrameReader* frames) {
+  auto first = co_await frames->next();
+  if (!first) co_return std::nullopt;  // the stream is reset when the last of us lets it go
+  if (first->kind != FrameKind::kStart) co_return std::nullopt;
+  co_await exec_.gate.pass();
+  if (stream->broken()) co_return std::nullopt;
+  stream->respond(200);
+  co_return std::move(first->payload);
+}
+
 asio::awaitable<void> Service::execute(std::shared_ptr<http2::Stream> stream) {
   FrameReader frames(stream);
-  const auto first = co_await frames.next();
-  if (!first) co_return;  // the stream is reset when the last of us lets it go
-  if (first->kind != FrameKind::kStart) co_return;
-  auto request = decode<ExecRequest>(first->payload);
-  co_await exec_.gate.pass();
-  if (stream->broken()) co_return;  // the client has gone meanwhile
-  stream->respond(200);
+  const auto payload = co_await begin(stream, &frames);
+  if (!payload) co_return;
+  auto request = decode<ExecRequest>(*payload);
   if (!request) {
     ExecFailure failed{ExecFailure::Kind::kOther, request.error().message};
     co_await send_failure(std::move(stream), std::move(failed));
   } else if (request->terminal) {
     co_await terminals_.execute(std::move(stream), std::move(frames), *std::move(request));
   } else {
-    auto exec = std::make_shared<Exec>(exec_, std::move(stream), std::move(frames));
+    auto exec = std::make_shared<Exec>(exec_, std::move(stream), std::move(frames), Exec::Program::kCommand);
     co_await exec->run(*std::move(request));
+  }
+}
+
+asio::awaitable<void> Service::move_files(std::shared_ptr<http2::Stream> stream) {
+  FrameReader frames(stream);
+  const auto payload = co_await begin(stream, &frames);
+  if (!payload) co_return;
+  const auto request = decode<FilesRequest>(*payload);
+  if (!request) {
+    ExecFailure failed{ExecFailure::Kind::kOther, request.error().message};
+    co_await send_failure(std::move(stream), std::move(failed));
+  } else {
+    auto exec = std::make_shared<Exec>(exec_, std::move(stream), std::move(frames), Exec::Program::kFiles);
+    co_await exec->run(files_command(*request));
   }
 }
 

@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/async_event.hpp"
 #include "common/http2/session.hpp"
@@ -48,7 +50,12 @@ class Service {
   static Handler handler_of(std::string_view path);
 
   asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
+  // The request that an execution begins with, once commands may start; the response has begun. None: the
+  // client has gone meanwhile, or does not keep to the protocol.
+  asio::awaitable<std::optional<std::vector<std::byte>>> begin(std::shared_ptr<http2::Stream> stream,
+                                                               FrameReader* frames);
   asio::awaitable<void> execute(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> move_files(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> attach_terminal(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> list_terminals(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> remove_terminal(std::shared_ptr<http2::Stream> stream);

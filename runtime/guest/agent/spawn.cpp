@@ -84,6 +84,10 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) int child(void* a
   const std::uint64_t none_blocked = 0;
   call(SYS_rt_sigprocmask, SIG_SETMASK, &none_blocked, nullptr, sizeof none_blocked);
   int error = ENOENT;
+  if (plan.spec->program_fd >= 0) {
+    call(SYS_execveat, plan.spec->program_fd, "", plan.argv.data(), plan.environment.data(), AT_EMPTY_PATH);
+    error = errno;
+  }
   for (const std::string& path : plan.candidates) {
     call(SYS_execve, path.c_str(), plan.argv.data(), plan.environment.data());
     // As execvp(3): what is not there is passed over, what may not be run is remembered, the rest ends the
@@ -203,7 +207,7 @@ Spawned Spawner::spawn(const SpawnSpec& spec) {
   plan.spec = &spec;
   plan.argv = pointers_to(spec.argv);
   plan.environment = pointers_to(spec.environment);
-  plan.candidates = candidates_of(spec.argv[0], path_of(spec.environment));
+  if (spec.program_fd < 0) plan.candidates = candidates_of(spec.argv[0], path_of(spec.environment));
   plan.change_user = !is_what_we_are(spec.user);
   pid_t pid = -1;
   if (spec.group_fd >= 0) pid = clone_into_group(plan, stack_, spec.group_fd);

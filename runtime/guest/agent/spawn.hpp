@@ -20,7 +20,8 @@ enum class ControllingTerminal { kNone, kStdin };
 // dispositions and none is blocked; umask 022; the limit of open files is kOpenFiles.
 struct SpawnSpec {
   std::vector<std::string>
-      argv;  // argv[0] is looked up in PATH of `environment`, as the user, in working_directory
+      argv;             // argv[0] is looked up in PATH of `environment`, as the user, in working_directory
+  int program_fd = -1;  // this file is executed instead, whatever argv[0] is; -1: none
   std::vector<std::string> environment;  // NAME=value
   std::string working_directory;
   bool directory_may_lack = false;  // then / is taken instead

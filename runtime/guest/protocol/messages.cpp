@@ -26,6 +26,8 @@ constexpr std::size_t kMaxHostname = 64;
 constexpr std::string_view kExitKinds[] = {"exited", "signaled", "timed-out"};
 constexpr std::string_view kFailureKinds[] = {"not-found", "not-executable", "no-such-user",
                                               "no-such-directory", "other"};
+constexpr std::string_view kOperations[] = {"put", "get"};
+constexpr std::string_view kForms[] = {"archive", "bytes"};
 constexpr std::string_view kRestored[] = {"resumed", "copied", "fresh"};
 
 // The position of the word in a list that is in the order of its enumeration.
@@ -166,6 +168,40 @@ Result<ExecRequest> decode<ExecRequest>(std::span<const std::byte> bytes) {
     const auto size = take_size(terminal, "terminal");
     if (!size) return size.error();
     request.terminal = *size;
+  }
+  return request;
+}
+
+template <>
+std::vector<std::byte> encode(const FilesRequest& request) {
+  return cbor::serialize(json{{"operation", kOperations[static_cast<std::size_t>(request.operation)]},
+                              {"form", kForms[static_cast<std::size_t>(request.form)]},
+                              {"path", cbor::bytes_of(request.path)},
+                              {"name", cbor::bytes_of(request.name)},
+                              {"cwd", cbor::bytes_of(request.working_directory)},
+                              {"user", cbor::bytes_of(request.user)}});
+}
+
+template <>
+Result<FilesRequest> decode<FilesRequest>(std::span<const std::byte> bytes) {
+  const auto map = cbor::parse_map(bytes);
+  if (!map) return map.error();
+  FilesRequest request;
+  const auto operation =
+      take_kind<FilesRequest::Operation>(cbor::find(*map, "operation"), "operation", kOperations);
+  if (!operation) return operation.error();
+  request.operation = *operation;
+  const auto form = take_kind<FilesRequest::Form>(cbor::find(*map, "form"), "form", kForms);
+  if (!form) return form.error();
+  request.form = *form;
+  const std::pair<const char*, std::string*> texts[] = {{"path", &request.path},
+                                                        {"name", &request.name},
+                                                        {"cwd", &request.working_directory},
+                                                        {"user", &request.user}};
+  for (const auto& [field, into] : texts) {
+    auto text = take_c_string(cbor::find(*map, field), field);
+    if (!text) return text.error();
+    *into = *std::move(text);
   }
   return request;
 }

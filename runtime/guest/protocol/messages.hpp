@@ -28,6 +28,7 @@ inline constexpr const char* kThawPath = "/v1/thaw";            // empty → emp
 inline constexpr const char* kWriteBackPath = "/v1/write-back";  // empty → empty
 inline constexpr const char* kQuiescePath = "/v1/quiesce";       // empty → empty
 inline constexpr const char* kReleasePath = "/v1/release";       // empty → empty
+inline constexpr const char* kFilesPath = "/v1/files";  // frames, see frame.hpp; starts a FilesRequest
 
 struct TerminalSize {
   std::uint16_t rows = 24, columns = 80;  // 1 to 65535
@@ -90,6 +91,22 @@ inline constexpr std::size_t kMaxTerminals = 128;
 // A session without clients is hung up after this time, by the guest's monotonic clock.
 inline constexpr std::chrono::milliseconds kTerminalLease{300'000};
 
+// One end of a copy: the agent's own program, run as a command is, as the user. kPut takes the copy from its
+// stdin, and then prints how many bytes of contents there were; kGet prints the copy. What it cannot do ends
+// it with the number of an ErrorCode and a sentence on stderr; a sentence there beside success is a warning.
+struct FilesRequest {
+  enum class Operation { kPut, kGet };
+  // A tar archive of a file or folder (files/pack.hpp), or one file's bytes (files/byte_stream.hpp; in chunks
+  // for kPut).
+  enum class Form { kArchive, kBytes };
+  Operation operation = Operation::kGet;
+  Form form = Form::kArchive;
+  std::string path;               // relative to the working directory; empty is that
+  std::string name;               // kPut: what it is called in a folder that is there (files/landing.hpp)
+  std::string working_directory;  // as in ExecRequest
+  std::string user;               // as in ExecRequest
+};
+
 // What a guest was before it is configured, when it has not just booted.
 enum class Restored {
   kResumed,  // the same sandbox, which goes on
@@ -144,6 +161,7 @@ Result<Message> decode(std::span<const std::byte> bytes);
   template <>                                            \
   Result<Message> decode<Message>(std::span<const std::byte> bytes)
 TL_GUEST_MESSAGE(ExecRequest);
+TL_GUEST_MESSAGE(FilesRequest);
 TL_GUEST_MESSAGE(ExecStarted);
 TL_GUEST_MESSAGE(ExecExit);
 TL_GUEST_MESSAGE(ExecFailure);

@@ -82,8 +82,8 @@ struct KvmMachine::State : std::enable_shared_from_this<State> {
   Result<void> build();
   Result<void> add_devices();
   Result<std::vector<Vcpu>> make_vcpus();
-  Result<void> load(std::vector<Vcpu>& made);
-  Result<void> restore(std::vector<Vcpu>& made);
+  Result<void> load();
+  Result<void> restore();
   Result<MachineState> save();
   void limit_cpu();
   void on_vcpu_end(VcpuEnd why);
@@ -146,14 +146,13 @@ Result<void> KvmMachine::State::build() {
   if (auto added = add_devices(); !added) return added;
   auto made_vcpus = make_vcpus();
   if (!made_vcpus) return made_vcpus.error();
-  auto filled = spec.saved_state.empty() ? load(*made_vcpus) : restore(*made_vcpus);
-  if (!filled) return filled;
+  // Their threads begin while the guest's memory is filled, and rest until start().
   auto set = VcpuSet::start(*std::move(made_vcpus), bus, [this](VcpuEnd why) {
     post([why = std::move(why)](State& self) { self.on_vcpu_end(why); });
   });
   if (!set) return set.error();
   vcpus = *std::move(set);
-  return {};
+  return spec.saved_state.empty() ? load() : restore();
 }
 
 Result<void> KvmMachine::State::add_devices() {
@@ -175,8 +174,8 @@ Result<void> KvmMachine::State::add_devices() {
     bus.add(window, *devices[i]);
     if (auto done = vm->connect_interrupt(devices[i]->interrupt(), layout::kDeviceLines.at(i)); !done)
       return done;
-    for (const MmioDevice::Doorbell& doorbell : devices[i]->doorbells()) {
-      if (auto done = vm->connect_doorbell(window, doorbell); !done) return done;
+    if (const auto doorbell = devices[i]->doorbell()) {
+      if (auto done = vm->connect_doorbell(window, *doorbell); !done) return done;
     }
   }
   return {};
@@ -194,8 +193,8 @@ Result<std::vector<Vcpu>> KvmMachine::State::make_vcpus() {
   return made;
 }
 
-Result<void> KvmMachine::State::load(std::vector<Vcpu>& made) {
-  const auto tsc = made.front().tsc_khz();
+Result<void> KvmMachine::State::load() {
+  const auto tsc = vcpus->vcpu(0).tsc_khz();
   if (!tsc) return tsc.error();
   GuestMemory& memory = wiring.board->memory();
   const auto kernel = load_kernel(spec.kernel, memory, wiring.protocol);
@@ -206,31 +205,32 @@ Result<void> KvmMachine::State::load(std::vector<Vcpu>& made) {
   info.vcpus = spec.vcpus;
   if (auto written = write_boot_info(memory, *kernel, info); !written) return written;
   spec.initramfs = {};
-  return enter_kernel(made.front(), memory, *kernel);
+  return enter_kernel(vcpus->vcpu(0), memory, *kernel);
 }
 
 // The processors first, because an interrupt controller delivers to them as soon as it has its state; the
 // devices last, because they interrupt.
-Result<void> KvmMachine::State::restore(std::vector<Vcpu>& made) {
+Result<void> KvmMachine::State::restore() {
   const auto state = machine_state_from(spec.saved_state);
   if (!state) return state.error();
   spec.saved_state = {};
-  if (state->vcpus.size() != made.size())
+  if (state->vcpus.size() != vcpus->size())
     return Error{ErrorCode::kOutOfRange, "the saved state has another number of vCPUs", ""};
-  for (std::size_t i = 0; i < made.size(); ++i) {
-    const auto here = made[i].tsc_khz();
+  for (std::size_t i = 0; i < vcpus->size(); ++i) {
+    Vcpu& vcpu = vcpus->vcpu(i);
+    const auto here = vcpu.tsc_khz();
     if (!here) return here.error();
     if (*here != state->tsc_khz) {
-      if (auto set = made[i].set_tsc_khz(state->tsc_khz); !set) return set;
+      if (auto set = vcpu.set_tsc_khz(state->tsc_khz); !set) return set;
     }
-    if (auto restored = made[i].restore(state->vcpus[i]); !restored) return restored;
+    if (auto restored = vcpu.restore(state->vcpus[i]); !restored) return restored;
   }
   if (auto restored = vm->restore(state->vm); !restored) return restored;
   serial->restore(state->serial);
   if (auto restored = wiring.board->restore(state->board); !restored) return restored;
   // The TSCs run since they were set: a guest compares them with its clock, so the clock has to have come as
   // far.
-  const auto tsc = made.front().tsc();
+  const auto tsc = vcpus->vcpu(0).tsc();
   if (!tsc) return tsc.error();
   return vm->set_clock(state->vm.clock.clock + (*tsc - state->tsc) * 1'000'000 / state->tsc_khz);
 }

@@ -33,8 +33,8 @@ constexpr GuestAddr device_window(std::size_t index) {
 
 inline constexpr std::uint32_t kIoApic = 0xfec00000;
 inline constexpr std::uint32_t kLocalApic = 0xfee00000;
-// Four pages that Intel's processors need somewhere for real mode.
-inline constexpr std::uint64_t kIdentityMap = 0xfffbc000;
+// Three pages that Intel's processors need somewhere for real mode. The page before is KVM's own choice for a
+// fourth.
 inline constexpr std::uint64_t kTss = 0xfffbd000;
 
 inline constexpr std::uint16_t kSerialPort = 0x3f8;

@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <utility>
@@ -67,8 +68,9 @@ Result<Vcpu> Vcpu::create(const Vm& vm, const CpuidTable& supported, const CpuPl
   if (auto done = vcpu.set_cpuid(cpuid); !done) return done.error();
   if (auto done = vcpu.connect_local_interrupts(); !done) return done.error();
   // As firmware leaves them; without the second one all memory would count as uncacheable.
-  if (auto done = vcpu.set_msr(kMsrMiscEnable, kFastStrings); !done) return done.error();
-  if (auto done = vcpu.set_msr(kMsrMtrrDefaultType, kMtrrsOnWriteBack); !done) return done.error();
+  const kvm_msr_entry msrs[] = {{kMsrMiscEnable, 0, kFastStrings},
+                                {kMsrMtrrDefaultType, 0, kMtrrsOnWriteBack}};
+  if (auto done = vcpu.set_msrs(msrs); !done) return done.error();
   return vcpu;
 }
 
@@ -119,15 +121,17 @@ Result<void> Vcpu::set_system_registers(const kvm_sregs& registers) {
   return put(fd_.get(), KVM_SET_SREGS, "KVM_SET_SREGS", registers);
 }
 
-Result<void> Vcpu::set_msr(std::uint32_t index, std::uint64_t value) {
+Result<void> Vcpu::set_msrs(std::span<const kvm_msr_entry> msrs) {
+  TL_CHECK(msrs.size() <= MsrTable::kEntries);
   MsrTable table = {};
-  table.head.count = 1;
-  table.entry[0].index = index;
-  table.entry[0].data = value;
+  table.head.count = static_cast<std::uint32_t>(msrs.size());
+  std::copy(msrs.begin(), msrs.end(), table.entry);
   const auto done = kvm_ioctl(fd_.get(), kSetMsrs, "KVM_SET_MSRS", reinterpret_cast<unsigned long>(&table));
   if (!done) return done.error();
-  if (*done != 1) return Error{ErrorCode::kHostLacks, fmt::format("KVM refuses MSR {:#x}", index), ""};
-  return {};
+  // How many it took until one that it refused.
+  const auto taken = static_cast<std::size_t>(*done);
+  if (taken == msrs.size()) return {};
+  return Error{ErrorCode::kHostLacks, fmt::format("KVM refuses MSR {:#x}", msrs[taken].index), ""};
 }
 
 // Refused (EINVAL) where the guest does not use the clock: it is told nothing then.

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "common/result.hpp"
@@ -39,7 +40,8 @@ class Vcpu {
   [[nodiscard]] Result<kvm_sregs> system_registers() const;
   Result<void> set_registers(const kvm_regs& registers);
   Result<void> set_system_registers(const kvm_sregs& registers);
-  Result<void> set_msr(std::uint32_t index, std::uint64_t value);
+  // At most MsrTable::kEntries.
+  Result<void> set_msrs(std::span<const kvm_msr_entry> msrs);
   // Tells a guest with KVM's clock that it stood still, so that its watchdogs are not alarmed. While no
   // thread is in enter().
   void note_pause();

@@ -21,8 +21,8 @@
 // immediate_exit stays set.
 //
 // An exit for port I/O or MMIO is only finished by the next KVM_RUN, which is when KVM takes the result over.
-// So a thread that is to rest enters once more with immediate_exit set: that finishes it and does not run the
-// guest.
+// So a thread that is to rest after an exit enters once more with immediate_exit set: that finishes it and
+// does not run the guest.
 namespace tl::machine::kvm {
 namespace {
 
@@ -54,7 +54,6 @@ Result<std::unique_ptr<VcpuSet>> VcpuSet::start(std::vector<Vcpu> vcpus, Bus& bu
       return errno_error(error.code().value(), "start a thread for a vCPU");
     }
   }
-  set->wait_until_still();
   return set;
 }
 
@@ -95,9 +94,10 @@ void VcpuSet::wait_until_still() {
 // Until nobody holds the vCPUs. False at the end.
 bool VcpuSet::rest(Member& member) {
   const auto ending = [this] { return (held_.load() & static_cast<unsigned>(Reason::kEnding)) != 0; };
-  if (!ending()) {
+  if (member.half_done && !ending()) {
     member.vcpu.request_exit();
     static_cast<void>(member.vcpu.enter());
+    member.half_done = false;
   }
   std::unique_lock lock(mutex_);
   ++still_;
@@ -110,6 +110,7 @@ bool VcpuSet::rest(Member& member) {
 
 void VcpuSet::run(Member& member) {
   member.id = ::gettid();
+  member.id.notify_all();
   for (;;) {
     member.vcpu.take_exit_request();
     while (held_.load() != 0) {
@@ -117,6 +118,7 @@ void VcpuSet::run(Member& member) {
       member.vcpu.take_exit_request();
     }
     const int entered = member.vcpu.enter();
+    member.half_done = entered == 0;
     if (entered == -EINTR || entered == -EAGAIN) {
       ++exits_.interrupted;
       continue;
@@ -137,7 +139,10 @@ void VcpuSet::report(VcpuEnd end) {
 
 std::vector<pid_t> VcpuSet::thread_ids() const {
   std::vector<pid_t> ids;
-  for (const auto& member : members_) ids.push_back(member->id);
+  for (const auto& member : members_) {
+    member->id.wait(0);
+    ids.push_back(member->id);
+  }
   return ids;
 }
 

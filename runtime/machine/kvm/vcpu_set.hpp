@@ -35,7 +35,7 @@ class VcpuSet {
   // Called once, on a vCPU's thread, when the first of them ends.
   using OnEnd = std::function<void(VcpuEnd)>;
 
-  // `bus` outlives the set. Everything is ready when this returns, and nothing runs.
+  // `bus` outlives the set. Nobody is in the guest when this returns; the threads may still be on their way.
   static Result<std::unique_ptr<VcpuSet>> start(std::vector<Vcpu> vcpus, Bus& bus, OnEnd on_end);
   // Ends the threads.
   ~VcpuSet();
@@ -48,11 +48,11 @@ class VcpuSet {
   void wait_until_still();
 
   [[nodiscard]] std::size_t size() const { return members_.size(); }
-  // While all are still.
+  // While all are still, as they are until they are first let go.
   [[nodiscard]] Vcpu& vcpu(std::size_t index) { return members_[index]->vcpu; }
   // What all threads together have used. Any thread.
   [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
-  // As gettid(2) has them.
+  // As gettid(2) has them. Waits for threads that have not begun.
   [[nodiscard]] std::vector<pid_t> thread_ids() const;
   [[nodiscard]] const ExitCounts& exits() const { return exits_; }
 
@@ -61,7 +61,8 @@ class VcpuSet {
     explicit Member(Vcpu of) : vcpu(std::move(of)) {}
     Vcpu vcpu;
     std::thread thread;
-    std::atomic<pid_t> id = 0;
+    std::atomic<pid_t> id = 0;  // from when the thread begins
+    bool half_done = false;     // the last exit is not finished before the next entry; the thread's own
   };
 
   VcpuSet(Bus& bus, OnEnd on_end) : bus_(bus), on_end_(std::move(on_end)) {}

@@ -102,7 +102,7 @@ Result<void> Vcpu::restore(const VcpuState& state) {
   if (auto set = io(fd, KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &copy.debug); !set) return set;
   if (auto set = io(fd, KVM_SET_LAPIC, "KVM_SET_LAPIC", &copy.apic); !set) return set;
   for (const kvm_msr_entry& msr : copy.msrs) {
-    if (auto set = set_msr(msr.index, msr.data); set) continue;
+    if (auto set = set_msrs(std::span(&msr, 1)); set) continue;
     // Some can only be read. That is fine as long as they read the same here.
     const auto here = read_msrs(fd, {msr.index});
     if (!here || here->empty() || here->front().data != msr.data)

@@ -60,9 +60,6 @@ Result<void> Vm::add_memory(const GuestMemory& memory) {
 Result<void> Vm::add_interrupt_controllers() {
   auto done = kvm_ioctl(fd(), KVM_SET_TSS_ADDR, "KVM_SET_TSS_ADDR", layout::kTss);
   if (!done) return done.error();
-  std::uint64_t identity_map = layout::kIdentityMap;
-  if (auto set_to = set(fd(), KVM_SET_IDENTITY_MAP_ADDR, "KVM_SET_IDENTITY_MAP_ADDR", identity_map); !set_to)
-    return set_to;
   done = kvm_ioctl(fd(), KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP", 0);
   if (!done) return done.error();
   kvm_pit_config pit = {};
@@ -79,11 +76,9 @@ Result<void> Vm::connect_interrupt(const EventFd& event, std::uint32_t line) {
 
 Result<void> Vm::connect_doorbell(GuestAddr window, const MmioDevice::Doorbell& doorbell) {
   kvm_ioeventfd wanted = {};
-  wanted.datamatch = doorbell.value;
   wanted.addr = (window + doorbell.offset).value;
-  wanted.len = sizeof doorbell.value;
+  wanted.len = sizeof(std::uint32_t);
   wanted.fd = doorbell.event->fd();
-  wanted.flags = KVM_IOEVENTFD_FLAG_DATAMATCH;
   return set(fd(), KVM_IOEVENTFD, "KVM_IOEVENTFD", wanted);
 }
 

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <span>
+
 #include <fmt/format.h>
 
 #include "common/child_process.hpp"
@@ -14,9 +16,12 @@
 namespace tl::machine {
 namespace {
 
+// A UUID, without the end of its line.
 std::string boot_id() {
-  const auto text = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256);
-  return text ? text->substr(0, text->find('\n')) : "";
+  std::string id(36, '\0');
+  const auto file = open_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY);
+  const bool is_read = file && read_exact(file->get(), std::as_writable_bytes(std::span(id)));
+  return is_read ? id : "";
 }
 
 // The program stamp of a file: changes when it is replaced.

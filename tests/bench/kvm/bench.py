@@ -99,7 +99,8 @@ class Bench:
         mine, other = Samples(ours), Samples(theirs)
         good = row("create, to agent ready | QEMU to its init", "ms", mine.median, other.median, "< 1 x", mine.median < other.median)
         ratio = statistics.median(ratios)
-        return row("create | the guest's own uptime then", "x", ratio, None, "<= 1.15", ratio <= 1.15) and good
+        row("create | /proc/uptime then, without early boot", "x", ratio, None, "", None)
+        return good
 
     def share(self):
         if not tracing.is_there():
@@ -113,7 +114,9 @@ class Bench:
             self.ours.ok("terminate", *self.ours.sbx("ls", "-q").lines)
             stop = tracing.kill_when_entered
             other.append(tracing.until_first_entry(plain.words, self.ours.variables, "qemu-system", stop))
-        good = True
+        # The kernel's own clock begins when a good part of its boot is over: what counts is the guest's life.
+        ratio = statistics.median((start.seconds + start.seconds_of_guest) / start.seconds_of_guest for start in mine)
+        good = row("create | the guest's life until then", "x", ratio, None, "<= 1.15", ratio <= 1.15)
         for title, unit, scale, field in (
             ("exec to first KVM_RUN", "ms", 1e3, "seconds"),
             ("system calls until then", "", 1, "syscalls"),
@@ -159,7 +162,8 @@ class Bench:
         return good
 
     def vmm(self):
-        """What the monitor does to restore a machine, without what was before it: the client, the links."""
+        """What the monitor does to restore a machine, without what was before it: the client, the links; beside what
+        QEMU does to go on from one that it has saved."""
         if not tracing.is_there():
             print("restore to first KVM_RUN: this host's kernel has no ftrace", flush=True)
             return True
@@ -172,10 +176,13 @@ class Bench:
             starts.append(tracing.until_first_entry(words, self.ours.variables, "vcpu-", tracing.wait_for_end))
             self.ours.ok("terminate", *self.ours.sbx("ls", "-q").lines)
         self.ours.ok("checkpoint", "rm", snapshot)
+        saved, stop = qemu_on_kvm.SavedQemu(self.plain(), self.folder.name), tracing.kill_when_entered
+        others = [tracing.until_first_entry(saved.words, self.ours.variables, "qemu-system", stop) for _ in range(5)]
         own = statistics.median(start.seconds_of_last for start in starts) * 1e3
         whole = statistics.median(start.seconds for start in starts) * 1e3
-        row("restore: exec of the monitor to first KVM_RUN", "ms", own, None, "", None)
-        row("restore: exec of the client to first KVM_RUN", "ms", whole, None, "", None)
+        other = statistics.median(start.seconds for start in others) * 1e3
+        row("restore: exec of monitor to KVM_RUN | -incoming", "ms", own, other, "", None)
+        row("restore: exec of client to KVM_RUN | -incoming", "ms", whole, other, "", None)
         return True
 
     def round_trip(self):

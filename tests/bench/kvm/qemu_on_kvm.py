@@ -2,9 +2,11 @@
 """QEMU with -enable-kvm in two ways: plain, as anybody would boot our kernel and initramfs with it, and as the machine
 of a sandbox of tl's, so that everything but the machine is the same."""
 
+import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import time
 
@@ -49,11 +51,56 @@ class PlainQemu:
         began = time.perf_counter()
         machine = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         try:
-            while b"\1" not in (piece := os.read(machine.stdout.fileno(), 4096)):
-                if not piece:
-                    raise RuntimeError("QEMU did not get to its init")
+            wait_for_init(machine)
             return time.perf_counter() - began
         finally:
-            machine.kill()
-            machine.wait()
-            machine.stdout.close()
+            end(machine)
+
+
+def wait_for_init(machine):
+    while b"\1" not in (piece := os.read(machine.stdout.fileno(), 4096)):
+        if not piece:
+            raise RuntimeError("QEMU did not get to its init")
+
+
+def end(machine):
+    machine.kill()
+    machine.wait()
+    machine.stdout.close()
+
+
+class SavedQemu:
+    """A plain machine that got to its init and was migrated to a file, as QEMU's manual says."""
+
+    def __init__(self, plain, folder):
+        self.state = pathlib.Path(folder, "qemu-state")
+        control = pathlib.Path(folder, "qemu-control")
+        words = [*plain.words, "-qmp", f"unix:{control},server=on,wait=off"]
+        machine = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
+            wait_for_init(machine)
+            self._migrate(control)
+        finally:
+            end(machine)
+        self.words = [*plain.words, "-incoming", f"exec:cat {self.state}"]
+
+    def _migrate(self, control):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(control))
+            with connection.makefile("rw") as qmp:
+
+                def ask(command, **arguments):
+                    qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+                    qmp.flush()
+                    while "return" not in (answer := json.loads(qmp.readline())):
+                        if "error" in answer:
+                            raise RuntimeError(f"QEMU: {command}: {answer['error']}")
+                    return answer["return"]
+
+                qmp.readline()  # the greeting
+                ask("qmp_capabilities")
+                ask("migrate", uri=f"exec:cat > {self.state}")
+                while (status := ask("query-migrate")["status"]) != "completed":
+                    if status in ("failed", "cancelled"):
+                        raise RuntimeError(f"QEMU could not save its machine: {status}")
+                    time.sleep(0.05)

@@ -22,6 +22,7 @@ def is_there():
 class Start:
     seconds: float  # since the first program was executed
     seconds_of_last: float  # since the last one was, before the guest began
+    seconds_of_guest: float  # from the guest's first instruction to the stop
     syscalls: int
     page_faults: int
 
@@ -71,6 +72,7 @@ def until_first_entry(words, variables, vcpu, stop):
             words, env=variables, preexec_fn=join, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         stop(process, vcpu)
+        stopped = time.monotonic()  # the trace's clock, too
     finally:
         _set("tracing_on", "0")
         for event in EVENTS:
@@ -87,7 +89,7 @@ def until_first_entry(words, variables, vcpu, stop):
         if began is None:
             continue
         if event == "kvm_entry" and found["name"].strip().startswith(vcpu):
-            return Start(now - began, now - last, syscalls, faults)
+            return Start(now - began, now - last, stopped - now, syscalls, faults)
         syscalls += event == "sys_enter"
         faults += event == "page_fault_user"
     raise RuntimeError("no guest was entered")

@@ -25,9 +25,10 @@ struct FakeState {
   std::function<void()> while_creating = [] {};
   std::vector<snapshot::SnapshotManifest> snapshots;  // newest first
   std::vector<std::string> snapshot_problems;
-  std::optional<std::string> memory_lost;    // what resume() finds
-  std::optional<Error> life_cycle_error;     // of suspend(), resume(), checkpoint(), copy() and prune()
-  std::function<void()> while_busy = [] {};  // in resume() and copy()
+  std::optional<std::string> memory_lost;  // what resume() finds
+  std::optional<Error>
+      life_cycle_error;  // of suspend(), resume(), checkpoint(), copy(), copy_files() and prune()
+  std::function<void()> while_busy = [] {};  // in resume(), copy() and copy_files()
   Pruned pruned;
   std::vector<SessionInfo> sessions;
 
@@ -37,6 +38,8 @@ struct FakeState {
   std::optional<CreateWait> last_wait;
   std::optional<CheckpointRequest> last_checkpoint;
   std::optional<CopyRequest> last_copy;
+  std::optional<FileCopy> last_file_copy;
+  FilesCopied copied;  // what copy_files() did
   int times_opened = 0;
 };
 
@@ -184,6 +187,14 @@ class FakeRuntime final : public Runtime {
       record->status = registry::SandboxState::kRunning;
     }
     return state_->program(options);
+  }
+
+  Result<FilesCopied> copy_files(const FileCopy& copy) override {
+    state_->last_file_copy = copy;
+    if (copy.moved) copy.moved(3 << 20);
+    state_->while_busy();
+    if (state_->life_cycle_error) return *state_->life_cycle_error;
+    return state_->copied;
   }
 
   Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override {

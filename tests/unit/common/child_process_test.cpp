@@ -30,9 +30,11 @@ struct Pipe {
 };
 
 // What the program says on its standard output.
-std::string output_of(std::vector<std::string> argv, std::vector<ChildSpec::Fd> fds = {}) {
+std::string output_of(std::vector<std::string> argv, std::vector<ChildSpec::Fd> fds = {},
+                      ChildSpec::Signals signals = ChildSpec::Signals::kDefault) {
   Pipe out;
   ChildSpec spec;
+  spec.signals = signals;
   spec.argv = std::move(argv);
   spec.fds = std::move(fds);
   spec.fds.push_back({STDOUT_FILENO, out.writing.get()});
@@ -89,6 +91,15 @@ TEST_CASE("a child begins with no signal blocked, none caught, and those at thei
   struct sigaction ours = {};
   REQUIRE(::sigaction(SIGUSR1, nullptr, &ours) == 0);
   CHECK(ours.sa_handler != SIG_DFL);
+}
+
+TEST_CASE("a child that sets its own signals ignores what we ignore, and has none caught") {
+  const Disposition caught(SIGUSR1, [](int) {});
+  const Disposition hangup(SIGHUP, SIG_IGN);
+  const std::string status = output_of({"cat", "/proc/self/status"}, {}, ChildSpec::Signals::kAsOurs);
+  CHECK(signals(status, "SigBlk") == 0);
+  CHECK(signals(status, "SigCgt") == 0);
+  CHECK((signals(status, "SigIgn") & 1U << (SIGHUP - 1)) != 0);
 }
 
 TEST_CASE("a child has the descriptors that it was given, at their numbers, and no others") {

@@ -54,14 +54,14 @@ TEST_CASE("a file in memory is the file's own pages until somebody writes, and i
 
   // In the same place of their pages: mapped, and what follows the last byte stays zero.
   const GuestAddr start{kMiB + 700};
-  REQUIRE(memory.load_file(start, file.get(), 4096 + 700, kBytes - 4796));
+  REQUIRE(memory.load_file(start, {file.get(), contents.size()}, 4096 + 700, kBytes - 4796));
   CHECK(text(start, kBytes - 4796) == contents.substr(4796, kBytes - 4796));
   CHECK(text({kMiB}, 700) == std::string(700, '\0'));
   CHECK(text(start + (kBytes - 4796), 5000) == std::string(5000, '\0'));
   REQUIRE(memory.file_pages().size() == 1);
   CHECK(memory.file_pages()[0].data() == memory.ram().data() + kMiB + 4096);
   // Elsewhere in their pages: copied.
-  REQUIRE(memory.load_file({3 * kMiB}, file.get(), 10, kBytes));
+  REQUIRE(memory.load_file({3 * kMiB}, {file.get(), contents.size()}, 10, kBytes));
   CHECK(text({3 * kMiB}, kBytes) == contents.substr(10, kBytes));
   CHECK(memory.file_pages().size() == 1);
 
@@ -71,8 +71,8 @@ TEST_CASE("a file in memory is the file's own pages until somebody writes, and i
   REQUIRE(::pread(file.get(), &unchanged, 1, 4796 + 8192) == 1);
   CHECK(unchanged == contents[4796 + 8192]);
 
-  CHECK_FALSE(memory.load_file({0}, file.get(), 6000, kBytes));
-  CHECK_FALSE(memory.load_file({4 * kMiB - 4096}, file.get(), 0, 8192));
+  CHECK_FALSE(memory.load_file({0}, {file.get(), contents.size()}, 6000, kBytes));
+  CHECK_FALSE(memory.load_file({4 * kMiB - 4096}, {file.get(), contents.size()}, 0, 8192));
 }
 
 TEST_CASE("a range is given only when all of it is one region's") {

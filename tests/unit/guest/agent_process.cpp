@@ -47,6 +47,7 @@ namespace {
                       gate,
                       UserTable(),
                       {},
+                      UniqueFd(::open(TL_AGENT, O_RDONLY | O_CLOEXEC)),
                       UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC))};
   const auto configure = [](Configuration configuration) -> asio::awaitable<ConfigureReport> {
     co_return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
@@ -168,6 +169,19 @@ asio::awaitable<Outcome> execute(AgentClient* client, ExecRequest request, std::
   const bool with_input = request.stdin_stream;
   co_await start(stream, std::move(request));
   if (with_input) {
+    const auto executor = co_await asio::this_coro::executor;
+    asio::co_spawn(executor, send_input(stream, std::move(input)), asio::detached);
+  }
+  auto outcome = co_await collect(stream);
+  co_return outcome;
+}
+
+asio::awaitable<Outcome> move_files(AgentClient* client, FilesRequest request, std::string input) {
+  const auto stream = client->open_stream(kFilesPath).value();
+  const auto frame = encode_frame(FrameKind::kStart, encode(request));
+  const auto sent = co_await stream->write(frame);
+  static_cast<void>(sent);
+  if (request.operation == FilesRequest::Operation::kPut) {
     const auto executor = co_await asio::this_coro::executor;
     asio::co_spawn(executor, send_input(stream, std::move(input)), asio::detached);
   }

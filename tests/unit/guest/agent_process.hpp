@@ -90,5 +90,7 @@ asio::awaitable<void> start(std::shared_ptr<http2::Stream> stream, ExecRequest r
 asio::awaitable<Outcome> collect(std::shared_ptr<http2::Stream> stream);
 // start, send the input in pieces (when the request has a stdin stream), collect.
 asio::awaitable<Outcome> execute(AgentClient* client, ExecRequest request, std::string input = "");
+// The same for one end of a copy.
+asio::awaitable<Outcome> move_files(AgentClient* client, FilesRequest request, std::string input = "");
 
 }  // namespace tl::guest::test

@@ -102,7 +102,7 @@ TEST_CASE("binary garbage is kept as it is and never quoted as it is") {
 
 TEST_CASE("a flood keeps memory and disk bounded and the newest output") {
   const LogFolder folder;
-  auto monitor = ConsoleMonitor::open(folder.fd.get(), "console.log");
+  auto monitor = ConsoleMonitor::open(*duplicate(folder.fd), "console.log");
   REQUIRE(monitor);
   std::string line(100, 'a');
   line += '\n';
@@ -127,8 +127,8 @@ TEST_CASE("one read larger than everything that is kept is cut to its end") {
 
 TEST_CASE("a log is continued and private") {
   const LogFolder folder;
-  REQUIRE(ConsoleMonitor::open(folder.fd.get(), "console.log")->consume("one\n") == std::nullopt);
-  REQUIRE(ConsoleMonitor::open(folder.fd.get(), "console.log")->consume("two\n") == std::nullopt);
+  REQUIRE(ConsoleMonitor::open(*duplicate(folder.fd), "console.log")->consume("one\n") == std::nullopt);
+  REQUIRE(ConsoleMonitor::open(*duplicate(folder.fd), "console.log")->consume("two\n") == std::nullopt);
   CHECK(folder.contents("console.log") == "one\ntwo\n");
   struct stat status = {};
   REQUIRE(::stat((folder.path / "console.log").c_str(), &status) == 0);
@@ -138,7 +138,7 @@ TEST_CASE("a log is continued and private") {
 TEST_CASE("a log that cannot be opened is an error that names it") {
   const LogFolder folder;
   REQUIRE(::mkdir((folder.path / "console.log").c_str(), 0700) == 0);
-  const auto monitor = ConsoleMonitor::open(folder.fd.get(), "console.log");
+  const auto monitor = ConsoleMonitor::open(*duplicate(folder.fd), "console.log");
   REQUIRE_FALSE(monitor);
   CHECK(monitor.error().message.find("console.log") != std::string::npos);
 }

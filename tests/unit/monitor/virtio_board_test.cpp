@@ -108,7 +108,7 @@ class Guest final : public MmioDevice {
   void read(std::uint64_t offset, std::span<std::byte> into) override { device_->read(offset, into); }
   void write(std::uint64_t offset, std::span<const std::byte> from) override { device_->write(offset, from); }
   [[nodiscard]] const EventFd& interrupt() const override { return device_->interrupt(); }
-  [[nodiscard]] std::vector<Doorbell> doorbells() const override { return device_->doorbells(); }
+  [[nodiscard]] std::optional<Doorbell> doorbell() const override { return device_->doorbell(); }
 
  private:
   MmioDevice* device_;

@@ -71,12 +71,15 @@ TEST_CASE("a listing sweeps what interrupted changes have left") {
   fs::create_directory(registry.work_path("0123456789abcdefghijk"));
   write_text(temp.state() / "sandboxes" / ("." + suspended.sandbox_id + ".json.abcdefgh.tmp"), "{");
   write_text(temp.state() / "sandboxes/..index.abcdefgh.tmp", "{");
+  fs::create_symlink("0123456789abcdefghijk", temp.state() / "names/nobodys");
+  fs::create_symlink(running->record.sandbox_id, temp.state() / "names/given-up");
   REQUIRE(registry.list(ListFilter::kRunning));
   CHECK_FALSE(fs::exists(registry.work_path(ended.sandbox_id)));
   CHECK_FALSE(fs::exists(registry.work_path("0123456789abcdefghijk")));
   CHECK(fs::exists(registry.work_path(running->record.sandbox_id)));
   CHECK(fs::exists(registry.work_path(suspended.sandbox_id)));
   CHECK(std::distance(fs::directory_iterator(temp.state() / "sandboxes"), fs::directory_iterator()) == 3);
+  CHECK(std::distance(fs::directory_iterator(temp.state() / "names"), fs::directory_iterator()) == 2);
 }
 
 TEST_CASE("the index is never believed against the documents") {

@@ -219,6 +219,33 @@ TEST_CASE("only terminated sandboxes can be forgotten") {
   CHECK(registry.read(id).error().code == ErrorCode::kNotFound);
 }
 
+TEST_CASE("a monitor whose machine has ended by itself leaves what readers would") {
+  TempFolder temp;
+  Registry registry = open_registry(temp.state());
+  const auto named = make_dead(registry, "web", kRunning);
+  const auto ephemeral = make_dead(registry, std::nullopt, kRunning);
+  std::vector<LifeLock> lives;
+  for (const auto& record : {named, ephemeral}) {
+    write_text(registry.work_path(record.sandbox_id) / "disk", "precious");
+    lives.push_back(registry.take_life(record.sandbox_id).value());
+  }
+  const auto kept = registry.lose_machine(named.sandbox_id, "the guest powered off");
+  REQUIRE(kept);
+  CHECK(kept->status == kSuspended);
+  CHECK(kept->reason == "memory lost: the guest powered off");
+  CHECK(kept->monitor_pid == 0);
+  CHECK(read_text(registry.work_path(named.sandbox_id) / "disk") == "precious");
+  // Again, or for one that is suspended, changes nothing.
+  CHECK(registry.lose_machine(named.sandbox_id, "twice")->reason == kept->reason);
+
+  const auto ended = registry.lose_machine(ephemeral.sandbox_id, "the guest powered off");
+  REQUIRE(ended);
+  CHECK(ended->status == kTerminated);
+  CHECK(ended->reason == "the guest powered off");
+  CHECK(ended->ended_at);
+  CHECK_FALSE(std::filesystem::exists(registry.work_path(ephemeral.sandbox_id)));
+}
+
 TEST_CASE("a dead monitor is noticed by whoever reads") {
   TempFolder temp;
   Registry registry = open_registry(temp.state());

@@ -26,6 +26,7 @@ class Echo final : public Device {
   void serve(unsigned index) override {
     Queue* const queue = driver()->queue(index);
     if (queue == nullptr) return;
+    ++served[index];
     do {
       while (auto chain = queue->pop()) {
         wait_while_stopped();
@@ -56,6 +57,7 @@ class Echo final : public Device {
   }
   int starts = 0;
   int stops = 0;
+  std::array<int, 2> served{};  // how often each queue
 
  private:
   void wait_while_stopped() {
@@ -174,6 +176,17 @@ TEST_CASE_METHOD(Fixture,
   CHECK(driver.read(VIRTIO_MMIO_QUEUE_READY) == 0);
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "the doorbell is for all queues, and those are served to which something was added") {
+  driver.start(2);
+  ask();
+  driver.wait_used(0, 1);
+  driver.send(1, 0, {{MmioDriver::buffer(1).value, 16, FakeDriver::kWrite}});
+  driver.wait_used(1, 1);
+  settle();
+  CHECK(echo->served == std::array{1, 1});
+}
+
 TEST_CASE_METHOD(Fixture, "a reset waits for the request in progress, and nothing is written afterwards") {
   driver.start(1);
   echo->stop_serving();
@@ -186,7 +199,7 @@ TEST_CASE_METHOD(Fixture, "a reset waits for the request in progress, and nothin
   CHECK(driver.status() == 0);
   CHECK(echo->stops == 1);
   driver.put(MmioDriver::buffer(0), "mine");
-  driver.ring(0);
+  driver.ring();
   { const auto lock = thread->exclusive(); }
   CHECK(driver.get(MmioDriver::buffer(0), 4) == "mine");
   driver.start(1);
@@ -198,11 +211,11 @@ TEST_CASE_METHOD(Fixture, "a reset waits for the request in progress, and nothin
 TEST_CASE_METHOD(Fixture, "a broken ring needs a reset, says so once, and works again after it") {
   driver.start(1);
   driver.queue(0).set_available_index(100);
-  driver.ring(0);
+  driver.ring();
   CHECK(driver.wait_interrupt() == VIRTIO_MMIO_INT_CONFIG);
   CHECK((driver.status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
   const auto faults = transport->faults();
-  for (int i = 0; i < 50; ++i) driver.ring(0);
+  for (int i = 0; i < 50; ++i) driver.ring();
   { const auto lock = thread->exclusive(); }
   CHECK(transport->faults() == faults);
   driver.reset();

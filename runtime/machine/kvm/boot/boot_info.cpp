@@ -54,7 +54,8 @@ Result<Initramfs> load_initramfs(GuestMemory& memory, const LoadedKernel& kernel
   if (bytes > end) return does_not_fit("the initramfs");
   const Initramfs loaded{GuestAddr{(end - bytes) & ~(kPage - 1)}, bytes};
   if (loaded.start < kernel.end) return does_not_fit("the initramfs");
-  const auto read = memory.load_file(loaded.start, part->file.get(), part->offset, bytes);
+  const auto read =
+      memory.load_file(loaded.start, {part->file.get(), part->offset + bytes}, part->offset, bytes);
   if (!read) return read.error().within("read the initramfs");
   return loaded;
 }

@@ -48,12 +48,11 @@ Result<std::optional<GuestAddr>> find_pvh_entry(const KernelFile& file, const El
 
 }  // namespace
 
-Result<LoadedKernel> load_elf(const KernelFile& file, GuestMemory& memory, BootProtocol preferred) {
-  const auto head = file.read<Elf64_Ehdr>(0);
-  if (!head) return head.error();
-  if (!is_for_us(*head)) return KernelFile::damaged("it is no ELF executable for x86-64");
-  std::vector<Elf64_Phdr> segments(head->e_phnum);
-  if (auto read = file.read(head->e_phoff, std::as_writable_bytes(std::span(segments))); !read)
+Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, GuestMemory& memory,
+                              BootProtocol preferred) {
+  if (!is_for_us(head)) return KernelFile::damaged("it is no ELF executable for x86-64");
+  std::vector<Elf64_Phdr> segments(head.e_phnum);
+  if (auto read = file.read(head.e_phoff, std::as_writable_bytes(std::span(segments))); !read)
     return read.error();
 
   LoadedKernel kernel;
@@ -75,7 +74,7 @@ Result<LoadedKernel> load_elf(const KernelFile& file, GuestMemory& memory, BootP
   }
   const bool pvh = pvh_entry && preferred == BootProtocol::kPvh;
   kernel.protocol = pvh ? BootProtocol::kPvh : BootProtocol::kLinux64;
-  kernel.entry = pvh ? *pvh_entry : GuestAddr{head->e_entry};
+  kernel.entry = pvh ? *pvh_entry : GuestAddr{head.e_entry};
   if (!memory.at(kernel.entry, 1)) return KernelFile::damaged("its entry is outside of the guest's memory");
   return kernel;
 }

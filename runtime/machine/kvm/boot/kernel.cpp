@@ -15,10 +15,11 @@ namespace {
 Result<LoadedKernel> load(int fd, GuestMemory& memory, BootProtocol preferred) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return errno_error("fstat");
-  const KernelFile file(fd, static_cast<std::uint64_t>(status.st_size));
-  const auto magic = file.read<std::array<char, SELFMAG>>(0);
-  if (!magic) return magic.error();
-  if (std::memcmp(magic->data(), ELFMAG, SELFMAG) == 0) return load_elf(file, memory, preferred);
+  const KernelFile file({fd, static_cast<std::uint64_t>(status.st_size)});
+  // A kernel of the other format is longer than this, too.
+  const auto head = file.read<Elf64_Ehdr>(0);
+  if (!head) return head.error();
+  if (std::memcmp(head->e_ident, ELFMAG, SELFMAG) == 0) return load_elf(file, *head, memory, preferred);
   return load_bzimage(file, memory);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <elf.h>
+
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -17,13 +19,13 @@ namespace tl::machine::kvm {
 // A kernel file being read: everything with an offset and a length, both checked.
 class KernelFile {
  public:
-  KernelFile(int fd, std::uint64_t bytes) : fd_(fd), bytes_(bytes) {}
+  explicit KernelFile(const GuestMemory::File& file) : file_(file) {}
 
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] std::uint64_t bytes() const { return file_.bytes; }
 
   Result<void> read(std::uint64_t offset, std::span<std::byte> into) const {
-    if (offset > bytes_ || into.size() > bytes_ - offset) return damaged("it ends too early");
-    return pread_exact(fd_, into, offset);
+    if (offset > bytes() || into.size() > bytes() - offset) return damaged("it ends too early");
+    return pread_exact(file_.fd, into, offset);
   }
   template <typename T>
   Result<T> read(std::uint64_t offset) const {
@@ -38,8 +40,8 @@ class KernelFile {
     const auto there = memory.at(to, bytes);
     if (!there || to < GuestAddr{0x100000})
       return damaged("a part of it does not fit into the guest's memory");
-    if (offset > bytes_ || bytes > bytes_ - offset) return damaged("it ends too early");
-    return memory.load_file(to, fd_, offset, bytes);
+    if (offset > file_.bytes || bytes > file_.bytes - offset) return damaged("it ends too early");
+    return memory.load_file(to, file_, offset, bytes);
   }
 
   // Bytes of the file, looked at by offset.
@@ -61,14 +63,14 @@ class KernelFile {
   static Error damaged(const std::string& why) { return Error{ErrorCode::kOutOfRange, why, ""}; }
 
  private:
-  int fd_;
-  std::uint64_t bytes_;
+  GuestMemory::File file_;
 };
 
 // The formats; load_kernel() chooses.
 struct LoadedKernel;
 enum class BootProtocol;
-Result<LoadedKernel> load_elf(const KernelFile& file, GuestMemory& memory, BootProtocol preferred);
+Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, GuestMemory& memory,
+                              BootProtocol preferred);
 Result<LoadedKernel> load_bzimage(const KernelFile& file, GuestMemory& memory);
 
 }  // namespace tl::machine::kvm

@@ -90,7 +90,7 @@ PIECE   irq
         mov     dword ptr [rbx], 0x10 + 2 * 5
         mov     dword ptr [rbx + 0x10], 0x31
         mov     ebx, 0xd0000000
-        mov     dword ptr [rbx + 0x50], 0
+        mov     dword ptr [rbx + 0x54], 0
         sti
 1:      hlt
         jmp     1b

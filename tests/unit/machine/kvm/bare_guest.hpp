@@ -34,7 +34,6 @@ namespace tl::machine::kvm::test {
 // A device that remembers, and rings.
 class TestDevice final : public MmioDevice {
  public:
-  static constexpr std::uint32_t kRung = 3;
   TestDevice() : interrupt_(*EventFd::create()), rung_(*EventFd::create()) {}
   void read(std::uint64_t, std::span<std::byte> into) override {
     std::fill(into.begin(), into.end(), std::byte{'d'});
@@ -44,10 +43,10 @@ class TestDevice final : public MmioDevice {
     std::uint32_t value = 0;
     std::memcpy(&value, from.data(), std::min(from.size(), sizeof value));
     stores_.emplace_back(offset, value);
-    if (offset == 0x50) interrupt_.signal();  // a store that no doorbell took
+    if (offset == 0x54) interrupt_.signal();
   }
   [[nodiscard]] const EventFd& interrupt() const override { return interrupt_; }
-  [[nodiscard]] std::vector<Doorbell> doorbells() const override { return {{0x50, kRung, &rung_}}; }
+  [[nodiscard]] std::optional<Doorbell> doorbell() const override { return Doorbell{0x50, &rung_}; }
 
   [[nodiscard]] std::vector<std::pair<std::uint64_t, std::uint32_t>> stores() {
     const std::lock_guard lock(mutex_);
@@ -82,8 +81,7 @@ class BareGuest {
     bus.add(layout::kKeyboardPort, keyboard);
     bus.add(layout::device_window(0), device);
     REQUIRE(vm.connect_interrupt(device.interrupt(), layout::kDeviceLines[0]));
-    for (const auto& doorbell : device.doorbells())
-      REQUIRE(vm.connect_doorbell(layout::device_window(0), doorbell));
+    REQUIRE(vm.connect_doorbell(layout::device_window(0), *device.doorbell()));
     const auto supported = vm.supported_cpuid();
     std::vector<Vcpu> made;
     for (unsigned i = 0; i < count; ++i) made.push_back(Vcpu::create(vm, *supported, {i, count}).value());

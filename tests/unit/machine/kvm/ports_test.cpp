@@ -39,7 +39,7 @@ class Window final : public MmioDevice {
     bytes_ = from.size();
   }
   [[nodiscard]] const EventFd& interrupt() const override { return event_; }
-  [[nodiscard]] std::vector<Doorbell> doorbells() const override { return {}; }
+  [[nodiscard]] std::optional<Doorbell> doorbell() const override { return std::nullopt; }
   std::uint64_t offset_ = 0;
   std::size_t bytes_ = 0;
 
