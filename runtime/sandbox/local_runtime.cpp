@@ -55,7 +55,7 @@ Result<std::unique_ptr<Runtime>> Runtime::open(const RuntimeOptions& options) {
 }
 
 Result<SandboxList> LocalRuntime::list(ListFilter filter) {
-  sweep_artefacts();
+  [[maybe_unused]] const auto swept = sweep_artefacts();
   auto listing = registry_.list(to_registry(filter));
   if (!listing) return listing.error();
   SandboxList list;

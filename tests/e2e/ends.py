@@ -149,7 +149,7 @@ class Ends(cases.GuestCase):
 
     def test_interrupting_create_leaves_nothing_behind(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            client = self.start("create", "--accel", cases.environment.ACCEL)
+            client = self.start("create", "--no-template", "--accel", cases.environment.ACCEL)
             self.eventually(self.tl.monitors, "the start is on its way")
             client.send_signal(number)
             outcome = self.tl.finish(client)
@@ -158,7 +158,7 @@ class Ends(cases.GuestCase):
             self.assertEqual(self.tl.ok("ls", "-q").out, b"")
 
     def test_killing_create_leaves_nothing_behind(self):
-        client = self.start("create", "--accel", cases.environment.ACCEL)
+        client = self.start("create", "--no-template", "--accel", cases.environment.ACCEL)
         self.eventually(self.tl.monitors, "the start is on its way")
         os.kill(client.pid, signal.SIGKILL)
         client.communicate()

@@ -18,6 +18,7 @@ LIVE = ("pending", "running", "snapshotting", "suspending")
 # Steps of one operation that are tried; TL_E2E_STEPS=1000 tries all that there are, which takes many minutes.
 MOST = int(os.environ.get("TL_E2E_STEPS", "6"))
 FEW = min(4, MOST)
+TRIES = 3  # of a step that nobody died at
 
 
 class KillCase(cases.GuestCase):
@@ -105,12 +106,17 @@ class KillCase(cases.GuestCase):
         self.hits = 0
         for name, number in steps:
             with self.subTest(step=f"{name} {number}"):
-                prepare(f"{name} {number}")
-                self.outcome = strike((name, number), log)
-                self.hits += faults.killed_in(log)
-                check(f"{name} {number}")
+                # What the guest does by itself, and a busy host, move some steps: one that was missed is tried again.
+                for attempt in range(TRIES):
+                    note = f"{name} {number}, try {attempt + 1}"
+                    prepare(note)
+                    self.outcome = strike((name, number), log)
+                    killed = faults.killed_in(log)
+                    self.hits += killed
+                    check(note)
+                    if killed:
+                        break
         print(f"{self.id()}: killed at {self.hits} of {len(steps)} tried of {count} steps", file=sys.stderr, flush=True)
-        # What the guest does by itself moves some of them.
         self.assertGreater(2 * self.hits, len(steps))
 
     # What is true at all times
@@ -190,7 +196,12 @@ class Keeping(KillCase):
 
         def check(text):
             lost = self.is_whole(box, text)
-            self.assertFalse(lost and self.outcome.code == 0, f"it said that it had succeeded: {self.outcome}")
+            if self.outcome.code != 0:
+                return
+            if words[0] == "suspend":
+                self.assertFalse(lost, f"it said that it had succeeded: {self.outcome}")
+            else:  # its source may have died of the kill right behind
+                self.assertIn(self.outcome.text, self.tl.ok("checkpoint", "ls", "-q").lines)
 
         self.walk(who(box, *words), lambda text: self.note(box, text), check, most)
         self.everything_goes()

@@ -3,7 +3,7 @@
 # Runs a command on a machine with a true /dev/kvm, which QEMU emulates (README.md):
 #   lab.sh [--seconds N] [--build DIR]… [-- COMMAND…]
 # Output and exit status are the command's; 124 after N seconds; 125 when the lab itself fails, and 75 when it stands
-# still in the middle, as emulated machines do now and then. Without a command: a shell.
+# still in the middle, as emulated machines do now and then, 76 when its kernel panics. Without a command: a shell.
 set -euo pipefail
 export LC_ALL=C
 
@@ -156,6 +156,10 @@ main() {
   code=$(sed -n 's/^exit //p' "$work/status")
   if [ -z "$code" ]; then
     tail -n 20 "$work/console" >&2
+    if grep -q 'Kernel panic' "$work/console"; then
+      printf 'lab: the kernel of the emulated machine panicked; above are the last lines of its console\n' >&2
+      exit 76
+    fi
     fail 'the lab ended before its command; above are the last lines of its console'
   fi
   exit "$code"

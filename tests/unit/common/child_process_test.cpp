@@ -13,21 +13,12 @@
 
 #include "common/io.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/pipe.hpp"
 
 using namespace tl;
+using tl::test::Pipe;
 
 namespace {
-
-struct Pipe {
-  Pipe() {
-    int ends[2];
-    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    reading.reset(ends[0]);
-    writing.reset(ends[1]);
-  }
-  UniqueFd reading;
-  UniqueFd writing;
-};
 
 // What the program says on its standard output.
 std::string output_of(std::vector<std::string> argv, std::vector<ChildSpec::Fd> fds = {},

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/monitor/forked_writer.hpp"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -19,22 +18,13 @@
 
 #include "common/io.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/pipe.hpp"
 
 using namespace tl;
 using tl::monitor::ForkedWriter;
+using tl::test::Pipe;
 
 namespace {
-
-struct Pipe {
-  Pipe() {
-    int ends[2];
-    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-    reading.reset(ends[0]);
-    writing.reset(ends[1]);
-  }
-  UniqueFd reading;
-  UniqueFd writing;
-};
 
 // Says a byte, or waits for one.
 bool say(const Pipe& to) {
