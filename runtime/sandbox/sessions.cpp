@@ -96,7 +96,7 @@ Result<ExecOutcome> LocalRuntime::attach(const std::string& sandbox, std::int64_
   if (!terminal) return terminal.error();
   const guest::AttachRequest request{session, (*terminal)->size()};
   auto outcome = converse(*record, {guest::kAttachPath, guest::FrameKind::kAttach, guest::encode(request)},
-                          {.forward_stdin = true, .signals = how.signals, .terminal = terminal->get()});
+                          {.signals = how.signals, .terminal = terminal->get()});
   if (!outcome && outcome.error().code == ErrorCode::kNotFound) return no_such_session(*record, session);
   return outcome;
 }

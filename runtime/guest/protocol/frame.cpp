@@ -60,10 +60,8 @@ std::array<std::byte, kFrameHead> encode_frame_head(FrameKind kind, std::size_t 
 
 std::vector<std::byte> encode_frame(FrameKind kind, std::span<const std::byte> payload) {
   const auto head = encode_frame_head(kind, payload.size());
-  std::vector<std::byte> bytes;
-  bytes.reserve(head.size() + payload.size());
-  bytes.insert(bytes.end(), head.begin(), head.end());
-  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  std::vector<std::byte> bytes(head.size() + payload.size());
+  std::ranges::copy(payload, std::ranges::copy(head, bytes.begin()).out);
   return bytes;
 }
 
