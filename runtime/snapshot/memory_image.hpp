@@ -91,12 +91,14 @@ class MemoryImage {
   Result<void> finish_freeze();
   Result<void> freeze(Durability durability);
   Result<void> merge_into(int other_folder, Durability durability) const;
-  // Where to read the image's pages: runs of one file each, of at most kPieceBytes.
   struct Piece {
     const Layer* layer;
     PageRun run;
   };
-  [[nodiscard]] std::vector<Piece> pieces() const;
+  // Where to read the image's pages: runs of one file each, of at most so many pages.
+  [[nodiscard]] std::vector<Piece> pieces(std::uint64_t most_pages) const;
+  // What makes the image of its base.
+  [[nodiscard]] std::vector<Piece> pieces_over_base() const;
 
   UniqueFd folder_;
   std::filesystem::path path_;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +24,13 @@ Result<void> map_over(std::byte* at, std::uint64_t bytes, int file, std::uint64_
   if (::mmap(at, bytes, PROT_READ | PROT_WRITE, flags, file, static_cast<off_t>(offset)) == MAP_FAILED)
     return errno_error("map the memory");
   return {};
+}
+
+// Whether the first look at a hole through a mapping takes a page of the file system's, as tmpfs does; and when
+// that is full, there is SIGBUS for whoever looks, and EFAULT for the guest.
+bool holes_take_space(int file) {
+  struct statfs status;
+  return ::fstatfs(file, &status) == 0 && status.f_type == TMPFS_MAGIC;
 }
 
 // Does `work(0)` … `work(count-1)`, each once, on `threads` threads; the first failure ends it.
@@ -56,40 +65,46 @@ Result<MemoryImage::Mapped> MemoryImage::map_private(std::byte* at, std::size_t 
   const auto fail = [&](const Error& error) { return within(error, "map the memory of"); };
   // Of what a map does not call stored its file is zero, so the lowest layer is mapped as a whole.
   const Layer* const lowest = base_ ? &*base_ : delta_ ? &*delta_ : nullptr;
-  if (auto mapped = map_over(at, ram_bytes_, lowest != nullptr ? lowest->file.get() : -1, 0); !mapped)
+  const bool is_whole = lowest != nullptr && !holes_take_space(lowest->file.get());
+  if (auto mapped = map_over(at, ram_bytes_, is_whole ? lowest->file.get() : -1, 0); !mapped)
     return fail(mapped.error());
   Mapped result{1, 0};
-  if (!base_ || !delta_) return result;
 
-  auto runs = (delta_->map.stored | delta_->map.zero).runs();
+  auto over = is_whole ? pieces_over_base() : pieces(pages());
   // A mapping in the middle of another leaves three.
   const std::size_t most = (max_mappings - 1) / 2;
-  if (runs.size() > most) {
-    std::nth_element(runs.begin(), runs.begin() + static_cast<std::ptrdiff_t>(most), runs.end(),
-                     [](const PageRun& a, const PageRun& b) { return a.count > b.count; });
+  if (over.size() > most) {
+    std::nth_element(over.begin(), over.begin() + static_cast<std::ptrdiff_t>(most), over.end(),
+                     [](const Piece& a, const Piece& b) { return a.run.count > b.run.count; });
   }
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    const std::uint64_t offset = runs[i].first * kPageBytes;
-    const std::uint64_t bytes = runs[i].count * kPageBytes;
+  for (std::size_t i = 0; i < over.size(); ++i) {
+    const int file = over[i].layer->file.get();
+    const std::uint64_t offset = over[i].run.first * kPageBytes;
+    const std::uint64_t bytes = over[i].run.count * kPageBytes;
     if (i < most) {
-      if (auto mapped = map_over(at + offset, bytes, delta_->file.get(), offset); !mapped)
-        return fail(mapped.error());
+      if (auto mapped = map_over(at + offset, bytes, file, offset); !mapped) return fail(mapped.error());
       result.mappings += 2;
     } else {
-      if (auto got = pread_exact(delta_->file.get(), {at + offset, bytes}, offset); !got)
-        return fail(got.error());
-      result.pages_copied += runs[i].count;
+      if (auto got = pread_exact(file, {at + offset, bytes}, offset); !got) return fail(got.error());
+      result.pages_copied += over[i].run.count;
     }
   }
   return result;
 }
 
-std::vector<MemoryImage::Piece> MemoryImage::pieces() const {
+std::vector<MemoryImage::Piece> MemoryImage::pieces_over_base() const {
+  std::vector<Piece> found;
+  if (!base_ || !delta_) return found;
+  for (const PageRun& run : (delta_->map.stored | delta_->map.zero).runs()) found.push_back({&*delta_, run});
+  return found;
+}
+
+std::vector<MemoryImage::Piece> MemoryImage::pieces(std::uint64_t most_pages) const {
   std::vector<Piece> found;
   const auto add = [&](const Layer& layer, const PageSet& of_layer) {
     for (PageRun run : of_layer.runs()) {
-      for (; run.count > 0; run.first += kPiecePages) {
-        const std::uint64_t count = std::min(run.count, kPiecePages);
+      for (; run.count > 0; run.first += most_pages) {
+        const std::uint64_t count = std::min(run.count, most_pages);
         found.push_back({&layer, {run.first, count}});
         run.count -= count;
       }
@@ -103,7 +118,7 @@ std::vector<MemoryImage::Piece> MemoryImage::pieces() const {
 
 Result<std::uint64_t> MemoryImage::read_into(std::span<std::byte> zeroed, unsigned threads) const {
   TL_CHECK(zeroed.size() == ram_bytes_);
-  const auto all = pieces();
+  const auto all = pieces(kPiecePages);
   std::atomic<std::uint64_t> total = 0;
   const auto done = in_parallel(all.size(), threads, [&](std::size_t i) -> Result<void> {
     const std::uint64_t offset = all[i].run.first * kPageBytes;
@@ -127,7 +142,7 @@ Result<std::uint64_t> MemoryImage::read_into(int memfd, unsigned threads) const 
     mappings.push_back(*std::move(mapping));
     layers.push_back(&**layer);
   }
-  const auto all = pieces();
+  const auto all = pieces(kPiecePages);
   std::atomic<std::uint64_t> total = 0;
   const auto done = in_parallel(all.size(), threads, [&](std::size_t i) -> Result<void> {
     const std::uint64_t offset = all[i].run.first * kPageBytes;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kPages = 2500;  // longer than the shortest run that is given back as a hole
+constexpr const char* kTmpfs = "/dev/shm";
 
 // Changes some runs of pages, of lengths from one page to many, some to zeroes.
 std::uint64_t scribble(const Ram& ram, Random& random) {
@@ -32,7 +34,7 @@ std::uint64_t scribble(const Ram& ram, Random& random) {
 }
 
 TEST_CASE("a hundred generations of a memory come back as they were saved", "[snapshot]") {
-  const TempFolder temp;
+  const TempFolder temp(GENERATE(fs::temp_directory_path(), fs::path(kTmpfs)));
   const Ram model(kPages);
   Random random(2);
   fs::path folder = temp.folder("0");
@@ -165,6 +167,37 @@ TEST_CASE("a memory that was never written to is saved and comes back", "[snapsh
   auto image = create_image(temp.path(), kPages);
   must(image.save(ram.bytes(), must(dirty_pages(ram.bytes())), Durability::kSynced));
   check_image_is(open_image(temp.path(), kPages), ram);
+}
+
+TEST_CASE("on tmpfs a look at what is zero takes no space", "[snapshot]") {
+  const TempFolder temp(kTmpfs);
+  const Ram ram(kPages);
+  auto source = create_image(temp.folder("a"), kPages);
+  ram.fill({100, 100}, 1);
+  must(source.save(ram.bytes(), all_written(kPages), Durability::kLazy));
+  const bool has_base = GENERATE(false, true);
+  if (has_base) {
+    must(source.export_to(open_folder(temp.folder("b")).get(), Durability::kLazy));
+    ram.fill({120, 20}, 0);
+    ram.fill({1500, 10}, 2);
+  }
+  const fs::path folder = temp.path() / (has_base ? "b" : "a");
+  auto image = open_image(folder, kPages);
+  must(image.save(ram.bytes(), all_written(kPages), Durability::kLazy));
+  const auto space = [&] {
+    std::uint64_t blocks = 0;
+    for (const auto& file : fs::directory_iterator(folder)) {
+      struct stat status;
+      REQUIRE(::stat(file.path().c_str(), &status) == 0);
+      blocks += static_cast<std::uint64_t>(status.st_blocks);
+    }
+    return blocks;
+  };
+  const auto before = space();
+  const Ram restored(kPages);
+  must(image.map_private(restored.page(0)));
+  CHECK(restored == ram);
+  CHECK(space() == before);
 }
 
 TEST_CASE("the longest runs are mapped when there are too many", "[snapshot]") {

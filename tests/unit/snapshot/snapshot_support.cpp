@@ -20,8 +20,8 @@ std::uint64_t below(Random& random, std::uint64_t bound) {
   return random() % bound;
 }
 
-TempFolder::TempFolder() {
-  std::string name = (fs::temp_directory_path() / "tl-snapshot-XXXXXX").string();
+TempFolder::TempFolder(const fs::path& parent) {
+  std::string name = (parent / "tl-snapshot-XXXXXX").string();
   REQUIRE(::mkdtemp(name.data()) != nullptr);
   path_ = name;
 }

@@ -21,10 +21,10 @@ using Random = std::mt19937_64;
 // thing.
 std::uint64_t below(Random& random, std::uint64_t bound);
 
-// A folder of its own under the system's temp folder, removed at the end.
+// A folder of its own, removed at the end.
 class TempFolder {
  public:
-  TempFolder();
+  explicit TempFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path());
   ~TempFolder();
   TempFolder(const TempFolder&) = delete;
   TempFolder& operator=(const TempFolder&) = delete;
