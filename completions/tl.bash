@@ -44,6 +44,7 @@ _tl() {
           name) path='tl sbx name' ;;
           exec) path='tl sbx exec' ;;
           run) path='tl sbx run' ;;
+          cp) path='tl sbx cp' ;;
           ssh) path='tl sbx ssh' ;;
           pty) path='tl sbx pty' ;;
           terminate | stop) path='tl sbx terminate' ;;
@@ -119,6 +120,13 @@ _tl() {
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands > 0)) && return ;;
+        esac
+        ;;
+      'tl sbx cp')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
         esac
         ;;
       'tl sbx ssh')
@@ -265,7 +273,7 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run ssh pty terminate suspend resume checkpoint copy image doctor prune'
+      expects='create ls describe name exec run cp ssh pty terminate suspend resume checkpoint copy image doctor prune'
       ;;
     'tl sbx create')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
@@ -287,6 +295,11 @@ _tl() {
       ;;
     'tl sbx run')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet --accel --no-template -t --timeout -w --workdir -e --env --user --interactive --tty -k --keep --home --debug -h --help'
+      ;;
+    'tl sbx cp')
+      flags='-r --recursive --home --debug -h --help'
+      ((operands == 0)) && expects='@file'
+      ((operands == 1)) && expects='@file'
       ;;
     'tl sbx ssh')
       flags='-s --shell --shell-arg -w --workdir -e --env --user --home --debug -h --help'
@@ -354,6 +367,9 @@ _tl() {
   esac
   if [[ $expects == '@folder' ]]; then
     mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+    compopt -o filenames
+  elif [[ $expects == '@file' && $cur != -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
     compopt -o filenames
   elif [[ $cur == -* && $flags ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")

@@ -58,6 +58,8 @@ function __tl_at
                         set path 'tl sbx exec'
                     case run
                         set path 'tl sbx run'
+                    case cp
+                        set path 'tl sbx cp'
                     case ssh
                         set path 'tl sbx ssh'
                     case pty
@@ -174,6 +176,14 @@ function __tl_at
                     case '*'
                         set operands (math $operands + 1)
                         test $operands -gt 0; and return 1
+                end
+            case 'tl sbx cp'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
                 end
             case 'tl sbx ssh'
                 switch $word
@@ -370,6 +380,7 @@ complete -c tl -n "__tl_at 'tl sbx'" -a describe -d 'show everything about a san
 complete -c tl -n "__tl_at 'tl sbx'" -a name -d 'give a sandbox a name, or another one'
 complete -c tl -n "__tl_at 'tl sbx'" -a exec -d 'run a command in a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a run -d 'run one command in a sandbox of its own'
+complete -c tl -n "__tl_at 'tl sbx'" -a cp -d 'copy files and folders into, out of and between sandboxes'
 complete -c tl -n "__tl_at 'tl sbx'" -a ssh -d 'work in a sandbox, at a terminal'
 complete -c tl -n "__tl_at 'tl sbx'" -a pty -d 'list, rejoin and end the terminal sessions of a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a terminate -d 'end sandboxes for good'
@@ -443,6 +454,12 @@ complete -c tl -n "__tl_at 'tl sbx run'" -s k -l keep -d 'do not terminate the s
 complete -c tl -n "__tl_at 'tl sbx run'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx run'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx run'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx cp' 0" -a '(__fish_complete_path)'
+complete -c tl -n "__tl_at 'tl sbx cp' 1" -a '(__fish_complete_path)'
+complete -c tl -n "__tl_at 'tl sbx cp'" -s r -l recursive -d 'changes nothing: folders are copied with all that is in them'
+complete -c tl -n "__tl_at 'tl sbx cp'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx cp'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx cp'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx ssh' 0" -a '(__tl_sandboxes)'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -s s -l shell -x -d 'the shell (default /bin/bash)'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -l shell-arg -x -d 'an argument for the shell; may be repeated'
