@@ -20,7 +20,6 @@ class TerminalCase(cases.SandboxCase):
         """A person at a terminal with a command on it."""
         terminal = Terminal(self.tl, *words, **options)
         self.addCleanup(terminal.__exit__)
-        self.before = terminal.mode()
         return terminal
 
     def shell_at(self, *words):
@@ -37,7 +36,7 @@ class TerminalCase(cases.SandboxCase):
 
     def assertEnds(self, terminal, code):
         self.assertEqual(terminal.finish(), code, terminal.screen)
-        self.assertEqual(terminal.mode(), self.before, "the terminal is as it was")
+        self.assertEqual(terminal.mode(), terminal.mode_found, "the terminal is as it was")
 
     def session_ids(self):
         return self.tl.ok("pty", "ls", "-q", self.box).lines

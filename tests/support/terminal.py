@@ -20,6 +20,7 @@ class Terminal:
         self.screen = b""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.mode_found = self.mode()  # before the program has done anything
 
         def take_terminal():
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
