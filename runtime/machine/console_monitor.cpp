@@ -15,13 +15,18 @@ namespace {
 
 constexpr std::size_t kQuotedBytes = 240;
 
-// "[    1.234567] text" → "text", as the kernel writes with printk.time=1.
+// "[    1.234567] text" → "text", as the kernel writes with printk.time=1. What a program has written without a
+// line end stands before it.
 std::string_view without_time_stamp(std::string_view line) {
-  if (!line.starts_with('[')) return line;
-  const std::size_t end = line.find("] ");
+  const std::size_t end = line.rfind("] ");
   if (end == std::string_view::npos) return line;
-  const std::string_view stamp = line.substr(1, end - 1);
-  return stamp.find_first_not_of(" .0123456789") == std::string_view::npos ? line.substr(end + 2) : line;
+  const std::size_t begin = line.rfind('[', end);
+  if (begin == std::string_view::npos) return line;
+  const std::string_view stamp = line.substr(begin + 1, end - begin - 1);
+  constexpr std::size_t kFraction = 7;  // ".234567"
+  const bool is_stamp = stamp.size() > kFraction && stamp[stamp.size() - kFraction] == '.' &&
+                        stamp.find_first_not_of(" .0123456789") == std::string_view::npos;
+  return is_stamp ? line.substr(end + 2) : line;
 }
 
 }  // namespace

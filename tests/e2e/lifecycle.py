@@ -22,7 +22,7 @@ class LifeCycleCase(cases.GuestCase):
         self.tl = self.home_of_its_own()
 
     def start_counter(self, box):
-        self.tl.shell(box, f"setsid sh -c '{COUNTER}' >/dev/null 2>&1 </dev/null & sleep 0.5; cat /tmp/count")
+        self.tl.shell(box, f"setsid sh -c '{COUNTER}' >/dev/null 2>&1 </dev/null & until cat /tmp/count; do sleep 0.1; done")
 
     def count(self, box):
         return int(self.tl.shell(box, "cat /tmp/count"))

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes the lab's machine from the distribution's packages and prints its folder:
-# <cache>/lab-<digest>/{root.img,vmlinuz,initramfs}. The digest is over what goes in, so a second run is instant; the
-# folder is renamed into place when it is whole. Needs mmdebstrap; no root.
+# <cache>/lab-<digest>/{root.img,vmlinuz,initramfs,qemu-system-x86_64}. The digest is over what goes in, so a second run
+# is instant; the folder is renamed into place when it is whole. Needs mmdebstrap; no root.
 set -euo pipefail
 export LC_ALL=C
 umask 022
@@ -38,6 +38,33 @@ known() {
   done
 }
 
+# The emulator. Before version 10 QEMU's emulation of AMD-V with several processors loses interrupts and breaks kernels
+# now and then; a Debian that has an older one borrows its successor's, unpacked and not installed.
+add_qemu() {
+  local to=$1 version id suite=trixie
+  version=$(dpkg-query -W -f '${Version}' qemu-system-x86 2>/dev/null || printf '0')
+  # shellcheck source=/dev/null
+  id=$(. /etc/os-release && printf '%s' "$ID")
+  if [ "$id" != debian ] || dpkg --compare-versions "$version" ge 1:10; then
+    ln -s "$(command -v qemu-system-x86_64)" "$to/qemu-system-x86_64"
+    return
+  fi
+  mkdir "$to/qemu"
+  mmdebstrap --quiet --variant=extract --include=qemu-system-x86,seabios --aptopt='APT::Install-Recommends "false"' \
+    "$suite" - 2>>"$work/log" | tar -x -C "$to/qemu" --wildcards './usr/lib/*' './usr/lib64' './usr/share/qemu/*' \
+    './usr/share/seabios/*' './usr/bin/qemu-system-*'
+  # Its own C library with it.
+  cat >"$to/qemu-system-x86_64" <<'END'
+#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/qemu
+lib=$root/usr/lib/x86_64-linux-gnu
+exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$root/usr/bin/qemu-system-x86_64" \
+  -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
+END
+  chmod 755 "$to/qemu-system-x86_64"
+  "$to/qemu-system-x86_64" --version >/dev/null
+}
+
 clean_up() { rm -rf "$work"; }
 
 main() {
@@ -68,6 +95,7 @@ main() {
       --dpkgopt='path-exclude=/usr/share/locale/*' --aptopt='APT::Install-Recommends "false"' \
       --customize-hook="$here/image_hook.sh \"\$1\" '$here' '$work/out'" "$release" - >"$work/log" 2>&1 ||
       { tail -n 20 "$work/log" >&2 && fail 'the machine could not be made'; }
+    add_qemu "$work/out" || { tail -n 20 "$work/log" >&2 && fail "QEMU could not be unpacked"; }
     rm -rf "$cache"/lab-????????????????????????????????
     mv -T "$work/out" "$final"
   fi

@@ -30,7 +30,7 @@ struct LogFolder : test::TempFolder {
 }  // namespace
 
 TEST_CASE("the lines by which a kernel ends are recognised with and without time stamp") {
-  for (const std::string stamp : {"", "[    1.234567] ", "[12345.000001] "}) {
+  for (const std::string stamp : {"", "[    1.234567] ", "[12345.000001] ", "no line end[    1.234567] "}) {
     CHECK(interpret_console_line(stamp + "reboot: Power down")->cause == Cause::kPowerOff);
     CHECK(interpret_console_line(stamp + "reboot: System halted\r")->cause == Cause::kPowerOff);
     CHECK(interpret_console_line(stamp + "reboot: Power off not available: System halted instead")->cause ==
@@ -53,7 +53,7 @@ TEST_CASE("lines that only mention an end are not one") {
 }
 
 TEST_CASE("a line is recognised wherever the stream was cut") {
-  const std::string text = "noise\r\n[    0.5] reboot: Power down\r\nmore";
+  const std::string text = "noise\r\n[    0.500000] reboot: Power down\r\nmore";
   for (std::size_t first = 0; first <= text.size(); ++first) {
     for (std::size_t second = first; second <= text.size(); ++second) {
       ConsoleMonitor monitor;
