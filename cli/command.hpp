@@ -43,6 +43,7 @@ struct Tail {
   std::string name;  // "COMMAND"; empty: the verb has no tail
   std::string help;
   std::function<void(std::vector<std::string> words)> set;
+  enum class Needed { kYes, kNo } needed = Needed::kYes;
 };
 
 struct Example {

@@ -38,7 +38,8 @@ Command make_sbx() {
       "sbx create' and 'tl sbx update' say whom they may speak to.";
   sbx.examples = {{"tl sbx run echo hello", "Run one command in a sandbox that is gone afterwards."},
                   {"tl sbx create my-env", "Create a sandbox called my-env."},
-                  {"tl sbx exec my-env python3 --version", "Run a command in it."}};
+                  {"tl sbx exec my-env python3 --version", "Run a command in it."},
+                  {"tl sbx ssh my-env", "Work in it."}};
   sbx.exit_statuses = group_statuses();
   sbx.subcommands.push_back(make_create());
   sbx.subcommands.push_back(make_ls());
@@ -47,6 +48,8 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_exec());
   sbx.subcommands.push_back(make_run());
   sbx.subcommands.push_back(make_cp());
+  sbx.subcommands.push_back(make_ssh());
+  sbx.subcommands.push_back(make_pty());
   sbx.subcommands.push_back(make_terminate());
   sbx.subcommands.push_back(make_suspend());
   sbx.subcommands.push_back(make_resume());

@@ -25,6 +25,7 @@ struct Services {
 struct Console {
   int out_fd = 1;
   int error_fd = 2;
+  Terminal in{};  // what stdin comes from
   Terminal out{};
   Terminal error{};
   std::chrono::system_clock::time_point now = std::chrono::system_clock::now();
@@ -47,6 +48,7 @@ class Context {
 
   Output& out() { return out_; }
   Output& error() { return error_; }
+  [[nodiscard]] Terminal in_terminal() const { return console_.in; }
   [[nodiscard]] Terminal out_terminal() const { return console_.out; }
   [[nodiscard]] Terminal error_terminal() const { return console_.error; }
   [[nodiscard]] std::chrono::system_clock::time_point now() const { return console_.now; }

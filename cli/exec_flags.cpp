@@ -4,17 +4,13 @@
 #include <utility>
 
 #include "cli/table.hpp"
+#include "cli/terminal_verbs.hpp"
 #include "cli/values.hpp"
 
 namespace tl::cli {
 namespace {
 
 void add_unavailable_flags(Command& command) {
-  command.flags.push_back(
-      {.names = {"--tty"},
-       .value = "",
-       .help = {},
-       .unavailable_until = "this version of tl cannot allocate a terminal in a sandbox"});
   command.flags.push_back(
       {.names = {"--detach"},
        .value = "",
@@ -48,10 +44,22 @@ void add_exec_flags(Command& command, ExecOptions& options,
                            .value = "",
                            .help = "pass stdin on to the command; without it the command's stdin is empty",
                            .set = choose(options.stdin_mode, StdinMode::kForward)});
+  command.flags.push_back({.names = {"--tty"},
+                           .value = "",
+                           .help = "give the command a terminal; with one on stdin here, the keys go to it",
+                           .set = choose(options.terminal, TerminalUse::kInside)});
   add_unavailable_flags(command);
   command.tail = {.name = "COMMAND",
                   .help = "the command and its arguments; flags of tl end here. No shell is involved",
                   .set = [&options](std::vector<std::string> words) { options.command = std::move(words); }};
+}
+
+void settle_terminal(const Context& context, ExecOptions& options) {
+  if (options.terminal == TerminalUse::kNone) return;
+  if (context.in_terminal().is_terminal()) options.terminal = TerminalUse::kBothSides;
+  auto environment = terminal_environment();
+  environment.insert(environment.end(), options.environment.begin(), options.environment.end());
+  options.environment = std::move(environment);
 }
 
 int report_outcome(Context& context, const ExecOutcome& outcome) {

@@ -17,6 +17,9 @@ namespace tl::cli {
 void add_exec_flags(Command& command, ExecOptions& options,
                     const std::vector<std::string>& interactive_names);
 
+// Joins the command's terminal to ours where both are wanted and there. To be called before it is run.
+void settle_terminal(const Context& context, ExecOptions& options);
+
 // Says why the command did not start, when it did not; the exit code.
 int report_outcome(Context& context, const ExecOutcome& outcome);
 

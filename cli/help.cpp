@@ -118,7 +118,10 @@ std::vector<std::string> usage_lines(const Command& command, std::string_view fu
     const bool optional = operand.count == Operand::Count::kOptional;
     line += optional ? " [" + operand.name + "]" : " " + operand.name + after;
   }
-  if (!command.tail.name.empty()) line += " [--] " + command.tail.name + " [ARGS...]";
+  if (const Tail& tail = command.tail; !tail.name.empty()) {
+    const std::string words = "[--] " + tail.name + " [ARGS...]";
+    line += tail.needed == Tail::Needed::kYes ? " " + words : " [" + words + "]";
+  }
   if (command.subcommands.empty()) return {line};
   return {line, group};
 }

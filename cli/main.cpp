@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <csignal>
 #include <string_view>
 
@@ -14,6 +16,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // writing says EPIPE instead
   const tl::cli::Services services{tl::Runtime::open, tl::make_default_image};
   tl::cli::Console console;
+  console.in = tl::cli::Terminal::of(STDIN_FILENO);
   console.out = tl::cli::Terminal::of(console.out_fd);
   console.error = tl::cli::Terminal::of(console.error_fd);
   return tl::cli::run_program({argv + (argc > 0 ? 1 : 0), argv + argc}, services, console);

@@ -135,8 +135,10 @@ std::variant<Parsed, HelpRequested, Refusal> Parser::run() {
     return entry.first->count != Operand::Count::kOptional && entry.second->count() == 0;
   });
   if (refusal_) return *refusal_;
-  if (incomplete || (!command_.tail.name.empty() && resolved_.tail.empty())) return missing();
-  if (!command_.tail.name.empty()) command_.tail.set(resolved_.tail);
+  const Tail& tail = command_.tail;
+  const bool tail_missing = !tail.name.empty() && tail.needed == Tail::Needed::kYes && resolved_.tail.empty();
+  if (incomplete || tail_missing) return missing();
+  if (!tail.name.empty()) tail.set(resolved_.tail);
   return Parsed{};
 }
 

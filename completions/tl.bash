@@ -45,6 +45,8 @@ _tl() {
           exec) path='tl sbx exec' ;;
           run) path='tl sbx run' ;;
           cp) path='tl sbx cp' ;;
+          ssh) path='tl sbx ssh' ;;
+          pty) path='tl sbx pty' ;;
           terminate | stop) path='tl sbx terminate' ;;
           suspend) path='tl sbx suspend' ;;
           resume) path='tl sbx resume' ;;
@@ -126,6 +128,49 @@ _tl() {
         esac
         ;;
       'tl sbx cp')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx ssh')
+        case $word in
+          -s | --shell) expects='@nothing' ;;
+          --shell-arg) expects='@nothing' ;;
+          -w | --workdir) expects='@nothing' ;;
+          -e | --env) expects='@nothing' ;;
+          --user) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands > 1)) && return ;;
+        esac
+        ;;
+      'tl sbx pty')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          ls | list) path='tl sbx pty ls' ;;
+          attach) path='tl sbx pty attach' ;;
+          rm | delete) path='tl sbx pty rm' ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx pty ls')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx pty attach')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx pty rm')
         case $word in
           --home) expects='@folder' ;;
           -*) ;;
@@ -242,7 +287,7 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run cp terminate suspend resume checkpoint copy update image doctor prune'
+      expects='create ls describe name exec run cp ssh pty terminate suspend resume checkpoint copy update image doctor prune'
       ;;
     'tl sbx create')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
@@ -259,16 +304,36 @@ _tl() {
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx exec')
-      flags='-t --timeout -w --workdir -e --env --user -i --interactive --home --debug -h --help'
+      flags='-t --timeout -w --workdir -e --env --user -i --interactive --tty --home --debug -h --help'
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx run')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout -w --workdir -e --env --user --interactive -k --keep --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout -w --workdir -e --env --user --interactive --tty -k --keep --home --debug -h --help'
       ;;
     'tl sbx cp')
       flags='-r --recursive --home --debug -h --help'
       ((operands == 0)) && expects='@file'
       ((operands == 1)) && expects='@file'
+      ;;
+    'tl sbx ssh')
+      flags='-s --shell --shell-arg -w --workdir -e --env --user --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx pty')
+      flags='--home --debug -h --help'
+      expects='ls attach rm'
+      ;;
+    'tl sbx pty ls')
+      flags='-q --quiet --json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx pty attach')
+      flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx pty rm')
+      flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx terminate')
       flags='--home --debug -h --help'

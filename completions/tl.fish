@@ -60,6 +60,10 @@ function __tl_at
                         set path 'tl sbx run'
                     case cp
                         set path 'tl sbx cp'
+                    case ssh
+                        set path 'tl sbx ssh'
+                    case pty
+                        set path 'tl sbx pty'
                     case terminate stop
                         set path 'tl sbx terminate'
                     case suspend
@@ -184,6 +188,63 @@ function __tl_at
                         test $operands -gt 0; and return 1
                 end
             case 'tl sbx cp'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx ssh'
+                switch $word
+                    case -s --shell
+                        set skip 1
+                    case --shell-arg
+                        set skip 1
+                    case -w --workdir
+                        set skip 1
+                    case -e --env
+                        set skip 1
+                    case --user
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                        test $operands -gt 1; and return 1
+                end
+            case 'tl sbx pty'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case ls list
+                        set path 'tl sbx pty ls'
+                    case attach
+                        set path 'tl sbx pty attach'
+                    case rm delete
+                        set path 'tl sbx pty rm'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx pty ls'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx pty attach'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx pty rm'
                 switch $word
                     case --home
                         set skip 1
@@ -342,6 +403,8 @@ complete -c tl -n "__tl_at 'tl sbx'" -a name -d 'give a sandbox a name, or anoth
 complete -c tl -n "__tl_at 'tl sbx'" -a exec -d 'run a command in a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a run -d 'run one command in a sandbox of its own'
 complete -c tl -n "__tl_at 'tl sbx'" -a cp -d 'copy files and folders into, out of and between sandboxes'
+complete -c tl -n "__tl_at 'tl sbx'" -a ssh -d 'work in a sandbox, at a terminal'
+complete -c tl -n "__tl_at 'tl sbx'" -a pty -d 'list, rejoin and end the terminal sessions of a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a terminate -d 'end sandboxes for good'
 complete -c tl -n "__tl_at 'tl sbx'" -a suspend -d 'put a sandbox aside as it is'
 complete -c tl -n "__tl_at 'tl sbx'" -a resume -d 'let a suspended sandbox go on'
@@ -394,6 +457,7 @@ complete -c tl -n "__tl_at 'tl sbx exec'" -s w -l workdir -x -d 'working directo
 complete -c tl -n "__tl_at 'tl sbx exec'" -s e -l env -x -d 'set an environment variable; may be repeated'
 complete -c tl -n "__tl_at 'tl sbx exec'" -l user -x -d 'user inside (default: the image\'s)'
 complete -c tl -n "__tl_at 'tl sbx exec'" -s i -l interactive -d 'pass stdin on to the command; without it the command\'s stdin is empty'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l tty -d 'give the command a terminal; with one on stdin here, the keys go to it'
 complete -c tl -n "__tl_at 'tl sbx exec'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx exec'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx exec'" -s h -l help -d 'print help'
@@ -412,6 +476,7 @@ complete -c tl -n "__tl_at 'tl sbx run'" -s w -l workdir -x -d 'working director
 complete -c tl -n "__tl_at 'tl sbx run'" -s e -l env -x -d 'set an environment variable; may be repeated'
 complete -c tl -n "__tl_at 'tl sbx run'" -l user -x -d 'user inside (default: the image\'s)'
 complete -c tl -n "__tl_at 'tl sbx run'" -l interactive -d 'pass stdin on to the command; without it the command\'s stdin is empty'
+complete -c tl -n "__tl_at 'tl sbx run'" -l tty -d 'give the command a terminal; with one on stdin here, the keys go to it'
 complete -c tl -n "__tl_at 'tl sbx run'" -s k -l keep -d 'do not terminate the sandbox; its ID is printed on stderr'
 complete -c tl -n "__tl_at 'tl sbx run'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx run'" -l debug -d 'let the sandbox\'s monitor log every step'
@@ -422,6 +487,35 @@ complete -c tl -n "__tl_at 'tl sbx cp'" -s r -l recursive -d 'changes nothing: f
 complete -c tl -n "__tl_at 'tl sbx cp'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx cp'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx cp'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx ssh' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -s s -l shell -x -d 'the shell (default /bin/bash)'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -l shell-arg -x -d 'an argument for the shell; may be repeated'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -s w -l workdir -x -d 'working directory inside (default: the user\'s home)'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -s e -l env -x -d 'set an environment variable; may be repeated'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -l user -x -d 'user inside (default: the image\'s)'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx pty'" -a ls -d 'list the terminal sessions of a sandbox'
+complete -c tl -n "__tl_at 'tl sbx pty'" -a attach -d 'go on with a terminal session'
+complete -c tl -n "__tl_at 'tl sbx pty'" -a rm -d 'end a terminal session'
+complete -c tl -n "__tl_at 'tl sbx pty'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx pty'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx pty'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx pty ls' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx pty ls'" -s q -l quiet -d 'only IDs, one a line'
+complete -c tl -n "__tl_at 'tl sbx pty ls'" -l json -d 'print a JSON array of sessions'
+complete -c tl -n "__tl_at 'tl sbx pty ls'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx pty ls'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx pty ls'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx pty attach' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx pty attach'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx pty attach'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx pty attach'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx pty rm' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx pty rm'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx pty rm'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx pty rm'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -a '(__tl_sandboxes)'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l debug -d 'let the sandbox\'s monitor log every step'

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
-
-#include <fmt/format.h>
 
 #include "cli/context.hpp"
 #include "cli/exec_flags.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/resuming.hpp"
 #include "cli/signal_relay.hpp"
+#include "cli/terminal_verbs.hpp"
 #include "cli/values.hpp"
 #include "cli/verbs/verbs.hpp"
 
@@ -28,15 +26,12 @@ int exec(Context& context, Arguments& arguments) {
   const auto relay = SignalRelay::start();
   if (!relay) return context.fail(relay.error());
   arguments.options.signals = (*relay)->fd();
-  if (context.error_terminal().is_terminal()) {
-    arguments.options.progress = [&context, &arguments, told = false](std::string_view) mutable {
-      if (std::exchange(told, true)) return;
-      context.error().line(fmt::format("Resuming sandbox {}...", arguments.sandbox));
-      static_cast<void>(context.error().flush());
-    };
-  }
+  arguments.options.progress = tell_of_resuming(context, arguments.sandbox);
+  settle_terminal(context, arguments.options);
   const auto outcome = (*runtime)->exec(arguments.sandbox, arguments.options);
-  return outcome ? report_outcome(context, *outcome) : context.fail(outcome.error());
+  if (!outcome) return context.fail(outcome.error());
+  tell_of_session_left(context, arguments.sandbox, *outcome);
+  return report_outcome(context, *outcome);
 }
 
 }  // namespace
@@ -54,7 +49,13 @@ Command make_exec() {
       "shell is involved; for one, "
       "make it the command.\n\n"
       "Ctrl-C, and SIGTERM, SIGHUP and SIGQUIT sent to tl, reach the command. When tl dies, the command is "
-      "hung up.";
+      "hung up.\n\n"
+      "With --tty the command has a terminal, and its stdout and stderr are one. When stdin here is a "
+      "terminal too, every key goes to the command, Ctrl-C as well, and a signal ends tl only: the command "
+      "goes "
+      "on as a session of 'tl sbx pty'. Otherwise the terminal inside has 24 rows and 80 columns, and what "
+      "is "
+      "typed there is stdin with -i, and nothing without.";
   command.operands.push_back({.name = "ID",
                               .help = "the sandbox's ID or name",
                               .set = store(arguments->sandbox),
@@ -63,6 +64,7 @@ Command make_exec() {
   command.examples = {
       {"tl sbx exec my-env ls -l /workspace", "List a folder inside."},
       {"tl sbx exec my-env -e LEVEL=3 -w /tmp -- bash -c 'echo $LEVEL; pwd'", "Run a shell command inside."},
+      {"tl sbx exec my-env --tty top", "Watch its processes."},
       {"tl sbx exec my-env -i -- tar x < files.tar", "Feed a command from outside."}};
   command.exit_statuses = command_statuses();
   command.failures = Command::Failures::k125;

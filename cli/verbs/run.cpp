@@ -45,6 +45,7 @@ int run(Context& context, Arguments& arguments) {
   if (!relay) return context.fail(relay.error());
   arguments.request.signals = (*relay)->fd();
   arguments.options.signals = (*relay)->fd();
+  settle_terminal(context, arguments.options);
   // Even kill -9 of tl ends the sandbox then.
   if (arguments.afterwards == Afterwards::kTerminate) arguments.request.lifetime = SandboxLifetime::kCreators;
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxAnswer = 64 * 1024;
 constexpr int kOk = 200;
+constexpr int kNothingThere = 404;
 
 using SessionPtr = std::shared_ptr<http2::Session>;
 using StreamPtr = std::shared_ptr<http2::Stream>;
@@ -45,6 +46,7 @@ asio::awaitable<Result<Answer>> receive(StreamPtr stream) {
       co_return Error{ErrorCode::kFailure, "the monitor's answer is too long", ""};
   }
   const bool refuses = *status == monitor::kRefusedStatus;
+  if (*status == kNothingThere) co_return Error{ErrorCode::kNotFound, "there is no such thing", ""};
   if (*status != kOk && !refuses) co_return Error{ErrorCode::kFailure, "the monitor refused the request", ""};
   co_return Answer{std::move(answer), refuses};
 }
@@ -55,13 +57,14 @@ asio::awaitable<void> receive_into(StreamPtr stream, std::optional<Result<Answer
 
 }  // namespace
 
-Result<std::string> ask_monitor(UniqueFd control, const std::string& method, const std::string& path,
-                                AfterAnswer after, std::chrono::milliseconds limit) {
+Result<std::string> ask_monitor(UniqueFd control, const MonitorRequest& request, AfterAnswer after,
+                                std::chrono::milliseconds limit) {
   asio::io_context context(1);
   const auto session =
       http2::Session::create(context.get_executor(), std::move(control), http2::Session::Role::kClient);
-  auto stream = session->request(method, path);
+  auto stream = session->request(request.method, request.path);
   if (!stream) return stream.error();
+  if (!request.body.empty()) (*stream)->write_now(request.body);
   (*stream)->finish();
   std::optional<Result<Answer>> answer;
   bool ended = false;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
@@ -16,9 +18,15 @@ enum class AfterAnswer {
   kWaitForEnd,
 };
 
-// One request without a body to a monitor over a connected control socket; the answer's body, at most 64 KiB.
-// Blocks for at most `limit`; kFailure when the monitor went away, refused, or took longer.
-Result<std::string> ask_monitor(UniqueFd control, const std::string& method, const std::string& path,
-                                AfterAnswer after, std::chrono::milliseconds limit);
+struct MonitorRequest {
+  std::string method, path;
+  std::vector<std::byte> body = {};  // at most 64 KiB
+};
+
+// One request to a monitor, or by way of it to the agent, over a connected control socket; the answer's body,
+// at most 64 KiB. Blocks for at most `limit`; kFailure when the monitor went away, refused, or took longer,
+// kNotFound when that is the answer.
+Result<std::string> ask_monitor(UniqueFd control, const MonitorRequest& request, AfterAnswer after,
+                                std::chrono::milliseconds limit);
 
 }  // namespace tl

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/sandbox/exec_client.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -26,10 +22,10 @@
 #include "common/http2/session.hpp"
 #include "common/printable.hpp"
 #include "common/readiness.hpp"
-#include "runtime/guest/protocol/frame.hpp"
+#include "runtime/sandbox/exec_output.hpp"
 
-// One io_context, one thread, three movers: a stdin to frames, our signal pipe to frames, frames to a stdout
-// and a stderr. Nothing reads ahead: while our stdout is not writable no frame is read, the stream's
+// One io_context, one thread, three movers: a stdin to frames, our signal pipe to frames, frames to a
+// stdout and a stderr. Nothing reads ahead: while our stdout is not writable no frame is read, the stream's
 // window closes, and the command inside stops writing.
 namespace tl {
 namespace {
@@ -42,56 +38,12 @@ constexpr int kSignalBase = 128;
 constexpr int kTimedOut = 124;
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
+constexpr int kNoSuchSession = 404;        // an answer of the agent's
 constexpr std::size_t kShownBytes = 1000;  // of a guest's own words
 
 Error lost() {
   return Error{ErrorCode::kFailure, "the connection to the sandbox was lost", ""};
 }
-
-// Where the command's output goes: writes whole buffers, waits without blocking the thread.
-class Output {
- public:
-  static Result<Output> create(const asio::any_io_executor& executor, const ExecSink& sink) {
-    if (sink.text != nullptr) return Output(sink.text);
-    const int fd = sink.fd;
-    auto readiness = Readiness::create(executor, fd, Readiness::For::kWriting);
-    if (!readiness) return readiness.error();
-    struct stat info {};
-    const bool may_block = (::fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
-    const bool pipe = may_block && ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
-    // poll(2) calls a pipe writable when a page is free, so more than a page could block.
-    return Output(fd, *std::move(readiness), pipe ? kPipePage : std::numeric_limits<std::size_t>::max());
-  }
-
-  // False when nobody reads any more.
-  asio::awaitable<Result<bool>> write(std::span<const std::byte> bytes) {
-    if (text_ != nullptr) {
-      const std::size_t room = ExecSink::kMaxText - std::min(ExecSink::kMaxText, text_->size());
-      text_->append(reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), room));
-      co_return true;
-    }
-    while (!bytes.empty()) {
-      co_await readiness_->wait();
-      const ssize_t n = ::write(fd_, bytes.data(), std::min(bytes.size(), piece_));
-      if (n < 0 && errno == EPIPE) co_return false;
-      if (n < 0 && errno != EINTR && errno != EAGAIN) {
-        co_return errno_error(fd_ == STDERR_FILENO ? "write to stderr" : "write to stdout");
-      }
-      if (n > 0) bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    co_return true;
-  }
-
- private:
-  static constexpr std::size_t kPipePage = 4096;
-  Output(int fd, Readiness readiness, std::size_t piece)
-      : fd_(fd), readiness_(std::move(readiness)), piece_(piece) {}
-  explicit Output(std::string* text) : text_(text) {}
-  int fd_ = -1;
-  std::optional<Readiness> readiness_;
-  std::size_t piece_ = 0;
-  std::string* text_ = nullptr;
-};
 
 // How far our stdin is ahead of the command. Were it sent as fast as it comes, a command that does not read
 // would close the stream's window, and a signal for it would be stuck behind the bytes.
@@ -106,25 +58,32 @@ struct StdinCredit {
   }
 };
 
-asio::awaitable<void> forward_stdin(StreamPtr stream, std::shared_ptr<Readiness> readiness, int fd,
+// True at the end of stdin, false at that of the stream.
+asio::awaitable<bool> forward_bytes(StreamPtr stream, std::shared_ptr<Readiness> readiness, int fd,
                                     std::shared_ptr<StdinCredit> credit, std::uint64_t* moved) {
   std::vector<std::byte> buffer(guest::kMaxFramePayload);
   for (;;) {
     while (credit->ahead + buffer.size() > guest::kStdinAhead) {
-      if (stream->ended()) co_return;
+      if (stream->ended()) co_return false;
       co_await credit->changed.wait();
     }
     co_await readiness->wait();
     const ssize_t n = ::read(fd, buffer.data(), buffer.size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n <= 0) break;  // a stdin that cannot be read has no more to say
+    if (n <= 0) co_return true;  // a stdin that cannot be read has no more to say
     const auto frame =
         guest::encode_frame(FrameKind::kStdin, std::span(buffer).first(static_cast<std::size_t>(n)));
     credit->ahead += static_cast<std::size_t>(n);
     *moved += static_cast<std::uint64_t>(n);
     const auto sent = co_await stream->write(frame);
-    if (!sent) co_return;
+    if (!sent) co_return false;
   }
+}
+
+asio::awaitable<void> forward_stdin(StreamPtr stream, std::shared_ptr<Readiness> readiness, int fd,
+                                    std::shared_ptr<StdinCredit> credit, std::uint64_t* moved) {
+  const bool at_end = co_await forward_bytes(stream, std::move(readiness), fd, std::move(credit), moved);
+  if (!at_end) co_return;
   const auto end = guest::encode_frame(FrameKind::kStdinEnd, {});
   [[maybe_unused]] const auto sent = co_await stream->write(end);
 }
@@ -140,15 +99,6 @@ asio::awaitable<void> forward_signals(StreamPtr stream, std::shared_ptr<Readines
     const auto sent = co_await stream->write(frame);
     if (!sent) co_return;
   }
-}
-
-// Any signal ends the exchange.
-asio::awaitable<void> hang_up_on_signal(std::shared_ptr<http2::Session> session,
-                                        std::shared_ptr<Readiness> readiness,
-                                        std::optional<Result<ExecOutcome>>* outcome) {
-  co_await readiness->wait();
-  if (!*outcome) *outcome = Error{ErrorCode::kFailure, "interrupted", ""};
-  session->close();
 }
 
 asio::awaitable<void> report_moved(std::function<void(std::uint64_t)> report, const std::uint64_t* moved) {
@@ -186,119 +136,211 @@ Result<ExecOutcome> outcome_of_failure(const Frame& frame) {
   return Error{malformed ? ErrorCode::kOutOfRange : ErrorCode::kFailure, message, ""};
 }
 
-asio::awaitable<Result<ExecOutcome>> receive(StreamPtr stream, std::shared_ptr<Output> out,
-                                             std::shared_ptr<Output> err, std::shared_ptr<StdinCredit> credit,
-                                             std::uint64_t* moved) {
-  const auto status = co_await stream->status();
+// Everything that one exchange consists of. Lives as long as the io_context runs.
+struct Exchange {
+  asio::any_io_executor executor;
+  std::shared_ptr<http2::Session> session;
+  StreamPtr stream;
+  ExecStreams streams;
+  ExecOutput out, err;
+  std::shared_ptr<StdinCredit> credit;
+  std::optional<std::int64_t>& started;
+  std::optional<Result<ExecOutcome>> outcome;
+  std::uint64_t moved = 0;  // bytes of stdin and stdout
+};
+
+asio::awaitable<void> forward_size(StreamPtr stream, std::shared_ptr<Readiness> readiness,
+                                   LocalTerminal* terminal) {
+  for (;;) {
+    co_await readiness->wait();
+    const auto size = terminal->take_change();
+    if (!size) continue;
+    const auto sent =
+        co_await stream->write(guest::encode_frame(FrameKind::kResize, guest::encode_size(*size)));
+    if (!sent) co_return;
+  }
+}
+
+// The session goes on without us.
+void leave(Exchange& exchange, int signal) {
+  ExecOutcome left{kSignalBase + signal};
+  left.session_left = exchange.started;
+  if (!exchange.outcome) exchange.outcome = std::move(left);
+  exchange.session->close();
+}
+
+// A terminal whose end has come has hung up, whether or not SIGHUP is here yet.
+asio::awaitable<void> forward_keys(Exchange* exchange, std::shared_ptr<Readiness> readiness) {
+  const bool hung_up = co_await forward_bytes(exchange->stream, std::move(readiness), STDIN_FILENO,
+                                              exchange->credit, &exchange->moved);
+  if (hung_up) leave(*exchange, SIGHUP);
+}
+
+asio::awaitable<void> leave_at_signal(Exchange* exchange, std::shared_ptr<Readiness> readiness) {
+  std::byte number{};
+  do {
+    co_await readiness->wait();
+  } while (::read(exchange->streams.signals, &number, 1) != 1);
+  leave(*exchange, std::to_integer<int>(number));
+}
+
+// Any signal ends the exchange.
+asio::awaitable<void> hang_up_at_signal(Exchange* exchange, std::shared_ptr<Readiness> readiness) {
+  co_await readiness->wait();
+  if (!exchange->outcome) exchange->outcome = Error{ErrorCode::kFailure, "interrupted", ""};
+  exchange->session->close();
+}
+
+Result<std::shared_ptr<Readiness>> readable(const Exchange& exchange, int fd) {
+  auto readiness = Readiness::create(exchange.executor, fd, Readiness::For::kReading);
+  if (!readiness) return readiness.error();
+  return std::make_shared<Readiness>(*std::move(readiness));
+}
+
+Result<void> start_stdin(Exchange& exchange) {
+  const int fd = exchange.streams.in;
+  auto readiness = readable(exchange, fd);
+  if (!readiness) return readiness.error();
+  asio::co_spawn(exchange.executor,
+                 forward_stdin(exchange.stream, *std::move(readiness), fd, exchange.credit, &exchange.moved),
+                 asio::detached);
+  return {};
+}
+
+Result<void> start_signals(Exchange& exchange) {
+  const int fd = exchange.streams.signals;
+  auto readiness = readable(exchange, fd);
+  if (!readiness) return readiness.error();
+  if (exchange.streams.terminal != nullptr) {
+    asio::co_spawn(exchange.executor, leave_at_signal(&exchange, *std::move(readiness)), asio::detached);
+  } else if (exchange.streams.on_signal == ExecStreams::OnSignal::kHangUp) {
+    asio::co_spawn(exchange.executor, hang_up_at_signal(&exchange, *std::move(readiness)), asio::detached);
+  } else {
+    asio::co_spawn(exchange.executor, forward_signals(exchange.stream, *std::move(readiness), fd),
+                   asio::detached);
+  }
+  return {};
+}
+
+// Keys are the command's from its start on, not earlier: until then Ctrl-C is meant for us.
+Result<void> hand_over_terminal(Exchange& exchange) {
+  LocalTerminal* terminal = exchange.streams.terminal;
+  if (auto raw = terminal->enter_raw(); !raw) return raw;
+  auto changes = readable(exchange, terminal->changes());
+  if (!changes) return changes.error();
+  asio::co_spawn(exchange.executor, forward_size(exchange.stream, *std::move(changes), terminal),
+                 asio::detached);
+  auto keys = readable(exchange, STDIN_FILENO);
+  if (!keys) return keys.error();
+  asio::co_spawn(exchange.executor, forward_keys(&exchange, *std::move(keys)), asio::detached);
+  return {};
+}
+
+Error makes_no_sense() {
+  return Error{ErrorCode::kFailure, "the sandbox's agent sent a frame that makes no sense", ""};
+}
+
+asio::awaitable<Result<ExecOutcome>> receive(Exchange& exchange) {
+  const auto status = co_await exchange.stream->status();
   if (!status) co_return lost();
+  if (*status == kNoSuchSession) co_return Error{ErrorCode::kNotFound, "there is no such session", ""};
   if (*status != 200) co_return Error{ErrorCode::kFailure, "the sandbox refused the request", ""};
-  guest::FrameReader reader(stream);
+  guest::FrameReader reader(exchange.stream);
   for (;;) {
     const auto frame = co_await reader.next();
     if (!frame) co_return lost();
     if (frame->kind == FrameKind::kExit) co_return outcome_of_exit(*frame);
     if (frame->kind == FrameKind::kFailed) co_return outcome_of_failure(*frame);
-    if (frame->kind == FrameKind::kStarted) continue;
+    if (frame->kind == FrameKind::kStarted) {
+      const auto started = guest::decode<guest::ExecStarted>(frame->payload);
+      if (!started || exchange.started) co_return makes_no_sense();
+      exchange.started = started->pid;
+      if (exchange.streams.terminal == nullptr) continue;
+      if (auto handed = hand_over_terminal(exchange); !handed) co_return handed.error();
+      continue;
+    }
     if (frame->kind == FrameKind::kStdinTaken) {
       const auto bytes = guest::decode_u32(frame->payload);
       if (!bytes) co_return bytes.error();
-      credit->taken(*bytes);
+      exchange.credit->taken(*bytes);
       continue;
     }
     const bool to_stdout = frame->kind == FrameKind::kStdout;
-    if (!to_stdout && frame->kind != FrameKind::kStderr) {
-      co_return Error{ErrorCode::kFailure, "the sandbox's agent sent a frame that makes no sense", ""};
-    }
-    if (to_stdout) *moved += frame->payload.size();
-    const auto written = co_await (to_stdout ? out : err)->write(frame->payload);
+    if (!to_stdout && frame->kind != FrameKind::kStderr) co_return makes_no_sense();
+    if (to_stdout) exchange.moved += frame->payload.size();
+    ExecOutput& output = to_stdout ? exchange.out : exchange.err;
+    const auto written = co_await output.write(frame->payload);
     if (!written) co_return written.error();
     if (!*written) co_return ExecOutcome{kSignalBase + SIGPIPE};
   }
 }
 
-asio::awaitable<void> converse(std::shared_ptr<http2::Session> session, StreamPtr stream,
-                               std::shared_ptr<Output> out, std::shared_ptr<Output> err,
-                               std::shared_ptr<StdinCredit> credit, std::uint64_t* moved,
-                               std::optional<Result<ExecOutcome>>* outcome) {
-  auto received = co_await receive(stream, out, err, credit, moved);
-  if (!*outcome) *outcome = std::move(received);
-  credit->changed.notify_all();
+asio::awaitable<void> converse(Exchange* exchange) {
+  auto outcome = co_await receive(*exchange);
+  if (!exchange->outcome) exchange->outcome = std::move(outcome);
+  exchange->credit->changed.notify_all();
   // Dropping the connection hangs up a command that still runs.
-  session->close();
+  exchange->session->close();
 }
 
 asio::awaitable<void> run_session(std::shared_ptr<http2::Session> session) {
   [[maybe_unused]] const auto ended = co_await session->run();
 }
 
-// The request at the path begins with that frame.
-Result<ExecOutcome> run_program(UniqueFd control, const char* path, std::span<const std::byte> start,
-                                const ExecStreams& streams) {
+}  // namespace
+
+Result<ExecOutcome> run_exec(UniqueFd control, const ExecStart& start, const ExecStreams& streams,
+                             std::optional<std::int64_t>& started) {
+  if (start.message.size() > guest::kMaxStartPayload) {
+    return Error{ErrorCode::kOutOfRange, "the command's arguments and environment are too long", ""};
+  }
   asio::io_context context(1);
   const auto executor = context.get_executor();
-  auto out = Output::create(executor, streams.out);
+  auto out = ExecOutput::create(executor, streams.out);
   if (!out) return out.error();
-  auto err = Output::create(executor, streams.err);
+  auto err = ExecOutput::create(executor, streams.err);
   if (!err) return err.error();
-
   auto session = http2::Session::create(executor, std::move(control), http2::Session::Role::kClient);
-  auto stream = session->request("POST", path);
+  auto stream = session->request("POST", start.path);
   if (!stream) return stream.error();
-  (*stream)->write_now(guest::encode_frame(FrameKind::kStart, start));
+  (*stream)->write_now(guest::encode_frame(start.kind, start.message));
 
-  const auto credit = std::make_shared<StdinCredit>(executor);
-  std::uint64_t moved = 0;
-  std::optional<Result<ExecOutcome>> outcome;
-  if (streams.in >= 0) {
-    auto readiness = Readiness::create(executor, streams.in, Readiness::For::kReading);
-    if (!readiness) return readiness.error();
-    asio::co_spawn(executor,
-                   forward_stdin(*stream, std::make_shared<Readiness>(*std::move(readiness)), streams.in,
-                                 credit, &moved),
-                   asio::detached);
+  Exchange exchange{executor,
+                    session,
+                    *stream,
+                    streams,
+                    *std::move(out),
+                    *std::move(err),
+                    std::make_shared<StdinCredit>(executor),
+                    started,
+                    std::nullopt};
+  if (streams.in >= 0 && streams.terminal == nullptr) {
+    if (auto begun = start_stdin(exchange); !begun) return begun.error();
   }
   if (streams.signals >= 0) {
-    auto readiness = Readiness::create(executor, streams.signals, Readiness::For::kReading);
-    if (!readiness) return readiness.error();
-    const auto ready = std::make_shared<Readiness>(*std::move(readiness));
-    auto watch = streams.on_signal == ExecStreams::OnSignal::kHangUp
-                     ? hang_up_on_signal(session, ready, &outcome)
-                     : forward_signals(*stream, ready, streams.signals);
-    asio::co_spawn(executor, std::move(watch), asio::detached);
+    if (auto begun = start_signals(exchange); !begun) return begun.error();
   }
-  if (streams.moved) asio::co_spawn(executor, report_moved(streams.moved, &moved), asio::detached);
+  if (streams.moved) asio::co_spawn(executor, report_moved(streams.moved, &exchange.moved), asio::detached);
   asio::co_spawn(executor, run_session(session), asio::detached);
-  asio::co_spawn(executor,
-                 converse(session, *stream, std::make_shared<Output>(*std::move(out)),
-                          std::make_shared<Output>(*std::move(err)), credit, &moved, &outcome),
-                 asio::detached);
-  while (!outcome && context.run_one() > 0) {
+  asio::co_spawn(executor, converse(&exchange), asio::detached);
+  while (!exchange.outcome && context.run_one() > 0) {
   }
   // Lets the closed session's coroutines end; those that still wait for stdin or a signal go with the
   // context.
   session->close();
   context.poll();
-  if (!outcome) return lost();
-  if (streams.moved) streams.moved(moved);
-  return *std::move(outcome);
-}
-
-}  // namespace
-
-Result<ExecOutcome> run_exec(UniqueFd control, const guest::ExecRequest& request,
-                             const ExecStreams& streams) {
-  const auto start = guest::encode(request);
-  if (start.size() > guest::kMaxStartPayload) {
-    return Error{ErrorCode::kOutOfRange, "the command's arguments and environment are too long", ""};
-  }
-  return run_program(std::move(control), guest::kExecPath, start, streams);
+  if (!exchange.outcome) return lost();
+  if (streams.moved) streams.moved(exchange.moved);
+  return *std::move(exchange.outcome);
 }
 
 Result<ExecOutcome> run_files(UniqueFd control, const guest::FilesRequest& request,
                               const ExecStreams& streams) {
-  const auto start = guest::encode(request);
+  auto start = guest::encode(request);
   if (start.size() > guest::kMaxStartPayload) return Error{ErrorCode::kOutOfRange, "a path is too long", ""};
-  return run_program(std::move(control), guest::kFilesPath, start, streams);
+  std::optional<std::int64_t> started;
+  return run_exec(std::move(control), {guest::kFilesPath, FrameKind::kStart, std::move(start)}, streams,
+                  started);
 }
 
 }  // namespace tl

@@ -21,10 +21,13 @@ Result<guest::ExecRequest> exec_request(const ExecOptions& options, const storag
   }
   request.environment.insert(request.environment.end(), options.environment.begin(),
                              options.environment.end());
-  request.working_directory =
-      options.working_directory.empty() ? image->manifest.config.working_dir : options.working_directory;
+  request.working_directory = options.working_directory;
+  if (options.working_directory.empty() && options.start_folder == StartFolder::kImages) {
+    request.working_directory = image->manifest.config.working_dir;
+  }
   request.user = options.user.empty() ? image->manifest.config.user : options.user;
   request.stdin_stream = options.stdin_mode == StdinMode::kForward;
+  if (options.terminal == TerminalUse::kBothSides) request.stdin_stream = true;
   request.timeout = options.timeout;
   return request;
 }

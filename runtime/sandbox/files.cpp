@@ -29,7 +29,7 @@ Result<void> check_source(const FilePlace& source) {
 }  // namespace
 
 Result<FilesEnd> LocalRuntime::reach(const FilePlace& place, const FileCopy& copy) {
-  auto record = wake(*place.sandbox, copy.signals, copy.progress);
+  auto record = find_running(*place.sandbox, {copy.signals, copy.progress});
   if (!record) return record.error();
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();

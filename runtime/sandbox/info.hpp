@@ -69,6 +69,17 @@ struct ExecOutcome {
   int exit_code = 0;  // 0–255, 128+n for signal n, 124 timed out, 126 not executable, 127 not found
   // With 126 and 127: why the command did not start, one sentence for stderr. Else empty.
   std::string failure = {};
+  // The session that goes on inside, when it was we who left it.
+  std::optional<std::int64_t> session_left = {};
+};
+
+// A command on a terminal inside, which goes on whether or not somebody is attached to it.
+struct SessionInfo {
+  std::int64_t session = 0;  // also the number of its first process
+  std::string command;       // shortened; the guest's own words, so make them printable
+  std::chrono::system_clock::time_point started_at;  // by the guest's clock
+  std::uint64_t clients = 0;
+  std::uint16_t rows = 0, columns = 0;
 };
 
 // What copy_files() did.

@@ -80,7 +80,7 @@ Result<SandboxInfo> LocalRuntime::describe(const std::string& sandbox) {
   auto control = connect(info.record.sandbox_id);
   if (!control) return info;
   const auto answer =
-      ask_monitor(*std::move(control), "GET", monitor::kStatusPath, AfterAnswer::kReturn, kAnswerLimit);
+      ask_monitor(*std::move(control), {"GET", monitor::kStatusPath}, AfterAnswer::kReturn, kAnswerLimit);
   if (!answer) return info;
   const auto status = monitor::status_from_json(*answer);
   if (!status) return info;
@@ -99,7 +99,7 @@ Result<void> LocalRuntime::keep_disk(const SandboxRecord& record) {
   if (!control) return explain_loss(record.sandbox_id, control.error());
   const auto limit = record.status == SandboxState::kRunning ? kAnswerLimit : kStartLimit;
   const auto answer =
-      ask_monitor(*std::move(control), "POST", monitor::kStartSyncingPath, AfterAnswer::kReturn, limit);
+      ask_monitor(*std::move(control), {"POST", monitor::kStartSyncingPath}, AfterAnswer::kReturn, limit);
   if (!answer) return explain_loss(record.sandbox_id, answer.error());
   return storage::LayeredDisk::sync_files(registry_.work_path(record.sandbox_id) / registry::layout::kDisk);
 }
@@ -127,35 +127,25 @@ Error LocalRuntime::explain_loss(const std::string& id, const Error& loss) {
   return record && !is_live(*record) ? not_live(*record) : loss;
 }
 
-Result<SandboxRecord> LocalRuntime::wake(const std::string& sandbox, int signals, const Progress& progress) {
-  auto record = registry_.find(sandbox);
-  if (!record) return record.error();
-  const bool is_aside =
-      record->status == SandboxState::kSuspended || record->status == SandboxState::kSuspending;
-  if (is_aside) {
-    auto resumed = resume(record->sandbox_id, CreateWait::kReady, signals, progress);
-    if (!resumed) return resumed.error();
-    record = std::move(resumed->sandbox.record);
-  }
-  if (!is_live(*record)) return not_live(*record);
-  return *std::move(record);
-}
-
 Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOptions& options) {
-  const auto record = wake(sandbox, options.signals, options.progress);
+  const auto record = find_running(sandbox, {options.signals, options.progress});
   if (!record) return record.error();
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();
-  const auto request = exec_request(options, *store, record->image_digest);
+  auto request = exec_request(options, *store, record->image_digest);
   if (!request) return request.error();
-  auto control = connect(record->sandbox_id);
-  if (!control) return explain_loss(record->sandbox_id, control.error());
   ExecStreams streams;
   if (options.stdin_mode == StdinMode::kForward) streams.in = STDIN_FILENO;
   streams.signals = options.signals;
-  auto outcome = run_exec(*std::move(control), *request, streams);
-  if (!outcome) return explain_loss(record->sandbox_id, outcome.error());
-  return outcome;
+  std::unique_ptr<LocalTerminal> terminal;
+  if (options.terminal == TerminalUse::kBothSides) {
+    auto opened = LocalTerminal::open();
+    if (!opened) return opened.error();
+    terminal = *std::move(opened);
+    streams.terminal = terminal.get();
+  }
+  if (options.terminal != TerminalUse::kNone) request->terminal = local_terminal_size();
+  return converse(*record, {guest::kExecPath, guest::FrameKind::kStart, guest::encode(*request)}, streams);
 }
 
 Result<void> LocalRuntime::end_monitor(const std::string& id) {
@@ -165,7 +155,7 @@ Result<void> LocalRuntime::end_monitor(const std::string& id) {
   auto own = duplicate(*control);
   if (!own) return own.error();
   const auto answer =
-      ask_monitor(*std::move(own), "POST", monitor::kTerminatePath, AfterAnswer::kWaitForEnd, kEndLimit);
+      ask_monitor(*std::move(own), {"POST", monitor::kTerminatePath}, AfterAnswer::kWaitForEnd, kEndLimit);
   if (answer || !registry_.is_alive(id)) return {};
   return kill_stuck_monitor(*control, id);
 }

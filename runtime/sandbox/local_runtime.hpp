@@ -12,6 +12,7 @@
 #include "runtime/monitor/launch.hpp"
 #include "runtime/registry/registry.hpp"
 #include "runtime/sandbox/control_client.hpp"
+#include "runtime/sandbox/exec_client.hpp"
 #include "runtime/sandbox/files_end.hpp"
 #include "runtime/sandbox/runtime.hpp"
 #include "runtime/snapshot/snapshot_store.hpp"
@@ -41,6 +42,11 @@ class LocalRuntime final : public Runtime {
   Result<Pruned> prune() override;
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
   Result<FilesCopied> copy_files(const FileCopy& copy) override;
+  Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override;
+  Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
+                             const ResumeFirst& resume) override;
+  Result<void> remove_session(const std::string& sandbox, std::int64_t session,
+                              const ResumeFirst& resume) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
   Result<HostReport> doctor() override;
@@ -71,9 +77,12 @@ class LocalRuntime final : public Runtime {
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
                                                const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
-  // A live sandbox, resumed first when it is suspended.
-  Result<registry::SandboxRecord> wake(const std::string& sandbox, int signals, const Progress& progress);
-  // The sandbox of one end, awake and waiting for the request.
+  // A live one, resumed when it was suspended.
+  Result<registry::SandboxRecord> find_running(const std::string& sandbox, const ResumeFirst& resume);
+  // Moves the bytes of an execution, with a terminal of ours or without.
+  Result<ExecOutcome> converse(const registry::SandboxRecord& record, const ExecStart& start,
+                               ExecStreams streams);
+  // The sandbox of one end of a copy, awake and waiting for the request.
   Result<FilesEnd> reach(const FilePlace& place, const FileCopy& copy);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -83,6 +84,17 @@ class Runtime {
   // The sandbox at the other end is not trusted. kNotFound for a sandbox, file or folder, kConflict for a
   // sandbox in the wrong state or what can not be replaced.
   virtual Result<FilesCopied> copy_files(const FileCopy& copy) = 0;
+  // The sessions of a sandbox, oldest first: commands that were given a terminal. They outlive their clients,
+  // as well as a suspend.
+  virtual Result<std::vector<SessionInfo>> sessions(const std::string& sandbox,
+                                                    const ResumeFirst& resume) = 0;
+  // As exec() with TerminalUse::kBothSides, to a session that is there, whose last output is shown again.
+  // kNotFound when it is not.
+  virtual Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
+                                     const ResumeFirst& resume) = 0;
+  // Hangs a session up (SIGHUP, then SIGKILL) and does not wait for its end. kNotFound as above.
+  virtual Result<void> remove_session(const std::string& sandbox, std::int64_t session,
+                                      const ResumeFirst& resume) = 0;
 
   // Ends a live sandbox and frees its space; success when it was terminated before.
   virtual Result<SandboxInfo> terminate(const std::string& sandbox) = 0;

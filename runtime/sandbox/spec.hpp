@@ -66,13 +66,35 @@ struct CopyRequest {
 
 enum class StdinMode { kNone, kForward };
 
+// Where a command has a terminal in place of pipes.
+enum class TerminalUse {
+  kNone,
+  // Only inside: for programs that want one. stdin_mode tells whether something is typed there. Its size is
+  // that of a terminal of ours, if there is one, else 24 by 80.
+  kInside,
+  // Descriptor 0 is a terminal too, in raw mode until the call returns; its keys and its size go inside.
+  // Signals end the call, and the session goes on (ExecOutcome::session_left). SIGWINCH and SIGCONT are
+  // blocked meanwhile.
+  kBothSides,
+};
+
+enum class StartFolder { kImages, kHome };
+
+// How a sandbox that is suspended is resumed first, by calls that need a running one.
+struct ResumeFirst {
+  int signals = -1;                                // as ExecOptions::signals
+  std::function<void(std::string_view)> progress;  // told then; may be empty
+};
+
 struct ExecOptions {
   std::vector<std::string> command;  // at least one word; no shell is involved
   // In this order, later wins; on top of the image's.
   std::vector<std::pair<std::string, std::string>> environment;
-  std::string working_directory;  // empty: the image's
-  std::string user;               // NAME, UID or UID:GID; empty: the image's
+  std::string working_directory;  // empty: what `start_folder` says
+  StartFolder start_folder = StartFolder::kImages;
+  std::string user;  // NAME, UID or UID:GID; empty: the image's
   StdinMode stdin_mode = StdinMode::kNone;
+  TerminalUse terminal = TerminalUse::kNone;
   std::optional<std::chrono::milliseconds> timeout;
   // The reading end of a pipe on which the caller passes on the signals it receives, one byte each, the
   // signal's number; they go to the command's process group. The runtime itself installs no handlers. -1:

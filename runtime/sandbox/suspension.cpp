@@ -36,7 +36,7 @@ Result<void> LocalRuntime::tell_monitor(const std::string& id, const std::string
                                         std::chrono::milliseconds limit) {
   auto control = connect(id);
   if (!control) return explain_loss(id, control.error());
-  const auto answer = ask_monitor(*std::move(control), "POST", path, after, limit);
+  const auto answer = ask_monitor(*std::move(control), {"POST", path}, after, limit);
   if (!answer) return explain_loss(id, answer.error());
   const auto report = monitor::report_from_json(*answer);
   if (!report) return report.error();

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from measure import Spawned, cpu_seconds
+from support.terminal import Terminal
 
 
 class Row:
@@ -185,6 +186,38 @@ class Output(Row):
         return ours / theirs
 
 
+class Keystroke(Row):
+    """From a key to its echo by the terminal inside: one way in, one way out."""
+
+    name = "keystroke"
+    title = "keystroke to its echo, median"
+    batch = 100
+    rank = 0.5
+
+    def measure(self):
+        words = ("exec", self.bench.sandbox, "--tty", "--", "sh", "-c", "echo ready; exec cat")
+        with Terminal(self.bench.tl, *words) as terminal:
+            terminal.wait_for(b"ready")
+            samples = sorted(self._seconds(terminal) for _ in range(self.batch))
+            terminal.press(b"\x03")
+            terminal.finish()
+        return samples[int(self.rank * self.batch)] * 1e3
+
+    @staticmethod
+    def _seconds(terminal):
+        terminal.screen = b""
+        began = time.perf_counter()
+        terminal.press(b"x")
+        terminal.wait_for(b"x")
+        return time.perf_counter() - began
+
+
+class KeystrokeWorst(Keystroke):
+    name = "keystroke-99"
+    title = "keystroke to its echo, 99th of 100"
+    rank = 0.99
+
+
 class Memory(Row):
     name = "memory"
     title = "resident memory of the idle monitor"
@@ -282,5 +315,6 @@ class CopySmallDown(CopyDown):
 
 ROWS = (
     *(Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, ListWithoutIndex, Output, Memory),
+    *(Keystroke, KeystrokeWorst),
     *(CopyUp, CopyDown, CopySmallUp, CopySmallDown),
 )

@@ -20,6 +20,7 @@ class Terminal:
         self.screen = b""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.mode_found = self.mode()  # before the program has done anything
 
         def take_terminal():
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -40,6 +41,27 @@ class Terminal:
 
     def press(self, keys):
         os.write(self._master, keys)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def mode(self):
+        """What the programs on it have made of the terminal (termios.tcgetattr)."""
+        return termios.tcgetattr(self._master)
+
+    def paste(self, text):
+        """As fast as it is taken, while the screen is read."""
+        os.set_blocking(self._master, False)
+        while text:
+            readable, writable, _ = select.select([self._master], [self._master], [], GENEROUS)
+            if readable:
+                self._read(0)
+            if writable:
+                try:
+                    text = text[os.write(self._master, text[:4096]) :]
+                except BlockingIOError:
+                    pass
+        os.set_blocking(self._master, True)
 
     def wait_for(self, text, seconds=GENEROUS):
         """Reads until the text is on the screen."""

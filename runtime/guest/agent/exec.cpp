@@ -3,16 +3,11 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <string_view>
 
 #include <asio/co_spawn.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
-
-#include "runtime/guest/agent/files.hpp"
 
 namespace tl::guest {
 namespace {
@@ -33,23 +28,17 @@ Result<Pipe> make_pipe(Ours ours) {
   return pipe;
 }
 
-Result<ExecRequest> decode_files_command(std::span<const std::byte> payload) {
-  const auto request = decode<FilesRequest>(payload);
-  if (!request) return request.error();
-  return files_command(*request);
-}
-
 ExecFailure failure(ExecFailure::Kind kind, const Error& error) {
   return {kind, error.message};
 }
 
 }  // namespace
 
-Exec::Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, Program program)
+Exec::Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, FrameReader frames, Program program)
     : context_(context),
-      program_(program),
       stream_(std::move(stream)),
-      frames_(stream_),
+      program_(program),
+      frames_(std::move(frames)),
       sender_(context.executor, stream_),
       stdin_(context.executor, sender_),
       stdout_(context.executor, FrameKind::kStdout, sender_, context.scratch),
@@ -57,33 +46,16 @@ Exec::Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, Program 
       changed_(context.executor),
       time_limit_(context.executor) {}
 
-asio::awaitable<void> Exec::run() {
+asio::awaitable<void> Exec::run(ExecRequest request) {
   const auto self = shared_from_this();
-  const auto first = co_await frames_.next();
-  if (!first) co_return;  // the stream is reset when the last of us lets it go
-  if (first->kind != FrameKind::kStart) co_return;
-  const auto request = program_ == Program::kFiles ? decode_files_command(first->payload)
-                                                   : decode<ExecRequest>(first->payload);
-  co_await context_.gate.pass();
-  if (stream_->broken()) co_return;  // the client has gone meanwhile
-  stream_->respond(200);
-  std::optional<ExecFailure> failed;
-  if (request) {
-    failed = start(*request);
-  } else {
-    failed = failure(ExecFailure::Kind::kOther, request.error());
-  }
-  if (failed) {
-    // A hostile argv[0] must not make the message longer than a frame.
-    if (failed->message.size() > kMaxFramePayload / 2) failed->message.resize(kMaxFramePayload / 2);
-    co_await sender_.send(FrameKind::kFailed, encode(*failed));
-    sender_.finish();
+  if (auto failed = start(request)) {
+    co_await send_failure(stream_, std::move(*failed));
     co_return;
   }
-  start_coroutines(*request);
+  start_coroutines(request);
   co_await sender_.send(FrameKind::kStarted, encode(ExecStarted{pid_}));
   while (!status_ || open_outputs_ > 0) co_await changed_.wait();
-  co_await sender_.send(FrameKind::kExit, encode(exit()));
+  co_await sender_.send(FrameKind::kExit, encode(exit_of(*status_, time_)));
   stdin_.stop();
   sender_.finish();
 }
@@ -102,24 +74,14 @@ std::optional<ExecFailure> Exec::start(const ExecRequest& request) {
     if (!made) return failure(Kind::kOther, made.error());
     in = std::move(*made);
   }
-
-  SpawnSpec spec;
-  spec.argv = request.argv;
-  if (program_ == Program::kFiles) spec.program_fd = context_.own_program.get();
-  spec.environment = environment_of(request, *user);
-  spec.directory_may_lack = request.working_directory.empty();
-  spec.working_directory = spec.directory_may_lack ? user->home : request.working_directory;
-  spec.user = std::move(*user);
-  spec.stdin_fd = request.stdin_stream ? in.read_end.get() : context_.no_input.get();
-  spec.stdout_fd = out->write_end.get();
-  spec.stderr_fd = err->write_end.get();
-  spec.group_fd = context_.groups.entrance();
-  context_.groups.keep_open();
-  const Spawned spawned = context_.spawner.spawn(spec);
-  if (!spawned.in_group) static_cast<void>(context_.groups.make());  // for the next
-  if (spawned.pid < 0) return spawned.failure;
-
-  pid_ = spawned.pid;
+  const int stdin_fd = request.stdin_stream ? in.read_end.get() : context_.no_input.get();
+  auto started = start_command(context_, request, *std::move(user),
+                               {.in = stdin_fd,
+                                .out = out->write_end.get(),
+                                .err = err->write_end.get(),
+                                .program = program_ == Program::kFiles ? context_.own_program.get() : -1});
+  if (auto* failed = std::get_if<ExecFailure>(&started)) return std::move(*failed);
+  pid_ = std::get<pid_t>(started);
   context_.reaper.watch(pid_, [self = shared_from_this()](int status) { self->on_exit(status); });
   stdout_.open(std::move(out->read_end));
   stderr_.open(std::move(err->read_end));
@@ -156,15 +118,8 @@ void Exec::on_exit(int status) {
   status_ = status;
   stdout_.command_ended();
   stderr_.command_ended();
-  if (!timed_out_) time_limit_.cancel();
+  if (time_ == TimeLimit::kKept) time_limit_.cancel();
   changed_.notify_all();
-}
-
-ExecExit Exec::exit() const {
-  const bool signaled = WIFSIGNALED(*status_);
-  const int value = signaled ? WTERMSIG(*status_) : WEXITSTATUS(*status_);
-  if (timed_out_) return {ExecExit::Kind::kTimedOut, value};
-  return {signaled ? ExecExit::Kind::kSignaled : ExecExit::Kind::kExited, value};
 }
 
 asio::awaitable<void> Exec::move_output(std::shared_ptr<Exec> self, OutputPipe* pipe) {
@@ -226,7 +181,7 @@ asio::awaitable<void> Exec::watch_time(std::shared_ptr<Exec> self, std::chrono::
   self->time_limit_.expires_after(limit);
   co_await self->time_limit_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
   if (self->status_) co_return;
-  self->timed_out_ = true;
+  self->time_ = TimeLimit::kExceeded;
   self->signal_group(SIGTERM);
   self->signal_group(SIGCONT);  // a stopped command takes its SIGTERM too
   self->time_limit_.expires_after(kKillGrace);

@@ -3,9 +3,7 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <chrono>
-#include <cstddef>
 #include <memory>
 #include <optional>
 
@@ -15,47 +13,30 @@
 #include "common/async_event.hpp"
 #include "common/http2/stream.hpp"
 #include "common/result.hpp"
-#include "runtime/guest/agent/control_groups.hpp"
+#include "runtime/guest/agent/exec_context.hpp"
 #include "runtime/guest/agent/frame_sender.hpp"
 #include "runtime/guest/agent/output_pipe.hpp"
-#include "runtime/guest/agent/reaper.hpp"
-#include "runtime/guest/agent/spawn.hpp"
-#include "runtime/guest/agent/start_gate.hpp"
 #include "runtime/guest/agent/stdin_pipe.hpp"
-#include "runtime/guest/agent/users.hpp"
 #include "runtime/guest/protocol/frame.hpp"
 #include "runtime/guest/protocol/messages.hpp"
 
 namespace tl::guest {
 
-// What all executions share. One io_context thread.
-struct ExecContext {
-  asio::any_io_executor executor;
-  Reaper& reaper;
-  ControlGroups& groups;
-  StartGate& gate;
-  UserTable users;
-  Spawner spawner;
-  UniqueFd own_program;                               // the agent's, which also moves files (files.hpp)
-  UniqueFd no_input;                                  // /dev/null, for commands without a stdin stream
-  std::array<std::byte, kMaxFramePayload> scratch{};  // see OutputPipe
-};
-
-// One execution: from the kStart frame to the end of the stream. run() starts the command, waits for it and
-// reports; the other coroutines move stdin, stdout and stderr, take the client's frames and watch the time.
-// Each holds the Exec and ends by itself once the command or the client is gone.
+// One execution with pipes: from its request to the end of the stream. run() starts the command, waits for it
+// and reports; the other coroutines move stdin, stdout and stderr, take the client's frames and watch the
+// time. Each holds the Exec and ends by itself once the command or the client is gone.
 class Exec : public std::enable_shared_from_this<Exec> {
  public:
-  // What the first frame is, and what is run.
+  // What is run.
   enum class Program {
-    kCommand,  // ExecRequest
-    kFiles     // FilesRequest: our own program, at one end of a copy
+    kCommand,  // the request's
+    kFiles     // our own, at one end of a copy (files.hpp)
   };
-  // The context outlives it.
-  Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, Program program);
+  // The context outlives it. `frames` has read the request from the stream, whose response has begun.
+  Exec(ExecContext& context, std::shared_ptr<http2::Stream> stream, FrameReader frames, Program program);
 
   // Serves the stream to the command's end. Once.
-  asio::awaitable<void> run();
+  asio::awaitable<void> run(ExecRequest request);
 
  private:
   // Starts the command, or says why not.
@@ -63,7 +44,6 @@ class Exec : public std::enable_shared_from_this<Exec> {
   void start_coroutines(const ExecRequest& request);
   void run_beside(asio::awaitable<void> coroutine);
   void on_exit(int status);
-  [[nodiscard]] ExecExit exit() const;
 
   static asio::awaitable<void> move_output(std::shared_ptr<Exec> self, OutputPipe* pipe);
   static asio::awaitable<void> feed_stdin(std::shared_ptr<Exec> self);
@@ -79,8 +59,8 @@ class Exec : public std::enable_shared_from_this<Exec> {
   void hang_up();
 
   ExecContext& context_;
-  Program program_;
   std::shared_ptr<http2::Stream> stream_;
+  Program program_;
   FrameReader frames_;
   FrameSender sender_;
   StdinPipe stdin_;
@@ -92,7 +72,7 @@ class Exec : public std::enable_shared_from_this<Exec> {
 
   pid_t pid_ = -1;             // and process group
   std::optional<int> status_;  // the wait status, once the command has ended
-  bool timed_out_ = false;
+  TimeLimit time_ = TimeLimit::kKept;
 };
 
 }  // namespace tl::guest

@@ -117,7 +117,8 @@ void run() {
   const auto configure = [&](Configuration configuration) {
     return configure_beside(jobs, boot_error, std::move(configuration), &configured);
   };
-  Service service(context, {freeze, quiescence}, {configure, read_metrics}, log);
+  Terminals terminals(context, kTerminalLease);
+  Service service(context, terminals, {freeze, quiescence}, {configure, read_metrics}, log);
   bool greeted = false;
   asio::co_spawn(io, serve_port(io.get_executor(), &service, &greeted, log), asio::detached);
 

@@ -6,6 +6,8 @@
 
 #include <asio/co_spawn.hpp>
 
+#include "runtime/guest/agent/files.hpp"
+
 namespace tl::guest {
 namespace {
 
@@ -48,12 +50,20 @@ asio::awaitable<void> answer_outcome(std::shared_ptr<http2::Stream> stream, Resu
 
 }  // namespace
 
-Service::Service(ExecContext& exec, Pauses pauses, Guest guest, Log log)
-    : exec_(exec), pauses_(pauses), guest_(std::move(guest)), log_(log), reached_(exec.executor) {}
+Service::Service(ExecContext& exec, Terminals& terminals, Pauses pauses, Guest guest, Log log)
+    : exec_(exec),
+      terminals_(terminals),
+      pauses_(pauses),
+      guest_(std::move(guest)),
+      log_(log),
+      reached_(exec.executor) {}
 
 Service::Handler Service::handler_of(std::string_view path) {
   if (path == kExecPath) return &Service::execute;
   if (path == kFilesPath) return &Service::move_files;
+  if (path == kAttachPath) return &Service::attach_terminal;
+  if (path == kTerminalsPath) return &Service::list_terminals;
+  if (path == kRemoveTerminalPath) return &Service::remove_terminal;
   if (path == kMetricsPath) return &Service::measure;
   if (path == kConfigurePath) return &Service::configure;
   if (path == kFreezePath) return &Service::freeze;
@@ -95,14 +105,82 @@ asio::awaitable<void> Service::serve(std::shared_ptr<http2::Stream> stream) {
   }
 }
 
+asio::awaitable<std::optional<std::vector<std::byte>>> Service::begin(std::shared_ptr<http2::Stream> stream,
+                                                                      FrameReader* frames) {
+  auto first = co_await frames->next();
+  if (!first) co_return std::nullopt;  // the stream is reset when the last of us lets it go
+  if (first->kind != FrameKind::kStart) co_return std::nullopt;
+  co_await exec_.gate.pass();
+  if (stream->broken()) co_return std::nullopt;
+  stream->respond(200);
+  co_return std::move(first->payload);
+}
+
 asio::awaitable<void> Service::execute(std::shared_ptr<http2::Stream> stream) {
-  auto exec = std::make_shared<Exec>(exec_, std::move(stream), Exec::Program::kCommand);
-  co_await exec->run();
+  FrameReader frames(stream);
+  const auto payload = co_await begin(stream, &frames);
+  if (!payload) co_return;
+  auto request = decode<ExecRequest>(*payload);
+  if (!request) {
+    ExecFailure failed{ExecFailure::Kind::kOther, request.error().message};
+    co_await send_failure(std::move(stream), std::move(failed));
+  } else if (request->terminal) {
+    co_await terminals_.execute(std::move(stream), std::move(frames), *std::move(request));
+  } else {
+    auto exec = std::make_shared<Exec>(exec_, std::move(stream), std::move(frames), Exec::Program::kCommand);
+    co_await exec->run(*std::move(request));
+  }
 }
 
 asio::awaitable<void> Service::move_files(std::shared_ptr<http2::Stream> stream) {
-  auto exec = std::make_shared<Exec>(exec_, std::move(stream), Exec::Program::kFiles);
-  co_await exec->run();
+  FrameReader frames(stream);
+  const auto payload = co_await begin(stream, &frames);
+  if (!payload) co_return;
+  const auto request = decode<FilesRequest>(*payload);
+  if (!request) {
+    ExecFailure failed{ExecFailure::Kind::kOther, request.error().message};
+    co_await send_failure(std::move(stream), std::move(failed));
+  } else {
+    auto exec = std::make_shared<Exec>(exec_, std::move(stream), std::move(frames), Exec::Program::kFiles);
+    co_await exec->run(files_command(*request));
+  }
+}
+
+asio::awaitable<void> Service::attach_terminal(std::shared_ptr<http2::Stream> stream) {
+  FrameReader frames(stream);
+  const auto first = co_await frames.next();
+  if (!first) co_return;
+  if (first->kind != FrameKind::kAttach) co_return;
+  const auto request = decode<AttachRequest>(first->payload);
+  if (!request) {
+    co_await answer(stream, 400, text(request.error().message));
+  } else if (!terminals_.has(request->session)) {
+    co_await answer(stream, 404, text("no such session"));
+  } else {
+    stream->respond(200);
+    co_await terminals_.attach(std::move(stream), std::move(frames), *request);
+  }
+}
+
+asio::awaitable<void> Service::list_terminals(std::shared_ptr<http2::Stream> stream) {
+  co_await answer(stream, 200, encode(terminals_.list()));
+}
+
+asio::awaitable<void> Service::remove_terminal(std::shared_ptr<http2::Stream> stream) {
+  const auto body = co_await read_body(stream);
+  if (!body) {
+    stream->reset(http2::Reset::kCancel);
+    co_return;
+  }
+  const auto id = decode<TerminalId>(*body);
+  if (!id) {
+    co_await answer(stream, 400, text(id.error().message));
+  } else if (!terminals_.has(id->session)) {
+    co_await answer(stream, 404, text("no such session"));
+  } else {
+    terminals_.remove(id->session);
+    co_await answer(stream, 200, {});
+  }
 }
 
 asio::awaitable<void> Service::measure(std::shared_ptr<http2::Stream> stream) {

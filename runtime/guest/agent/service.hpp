@@ -3,8 +3,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/async_event.hpp"
 #include "common/http2/session.hpp"
@@ -12,6 +14,7 @@
 #include "runtime/guest/agent/exec.hpp"
 #include "runtime/guest/agent/quiescence.hpp"
 #include "runtime/guest/agent/root_freeze.hpp"
+#include "runtime/guest/agent/terminals.hpp"
 #include "runtime/guest/protocol/messages.hpp"
 
 namespace tl::guest {
@@ -31,7 +34,7 @@ class Service {
     Quiescence& quiescence;
   };
 
-  Service(ExecContext& exec, Pauses pauses, Guest guest, Log log);
+  Service(ExecContext& exec, Terminals& terminals, Pauses pauses, Guest guest, Log log);
 
   // For Link. Never throws.
   void accept(std::shared_ptr<http2::Stream> stream) noexcept;
@@ -47,8 +50,15 @@ class Service {
   static Handler handler_of(std::string_view path);
 
   asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
+  // The request that an execution begins with, once commands may start; the response has begun. None: the
+  // client has gone meanwhile, or does not keep to the protocol.
+  asio::awaitable<std::optional<std::vector<std::byte>>> begin(std::shared_ptr<http2::Stream> stream,
+                                                               FrameReader* frames);
   asio::awaitable<void> execute(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> move_files(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> attach_terminal(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> list_terminals(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> remove_terminal(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> measure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> configure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> freeze(std::shared_ptr<http2::Stream> stream);
@@ -58,6 +68,7 @@ class Service {
   asio::awaitable<void> release(std::shared_ptr<http2::Stream> stream);
 
   ExecContext& exec_;
+  Terminals& terminals_;
   Pauses pauses_;
   Guest guest_;
   Log log_;

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -55,6 +56,7 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) bool take_on(Plan
   for (int i = 0; i < 3; ++i) {
     if (call(SYS_dup3, fds[i], i, 0) < 0) return false;
   }
+  if (spec.terminal == ControllingTerminal::kStdin && call(SYS_ioctl, 0, TIOCSCTTY, 0) < 0) return false;
   if (call(SYS_prlimit64, 0, RLIMIT_NOFILE, &kOpenFiles, nullptr) < 0 && errno != EPERM) return false;
   plan.step = Step::kUser;
   const User& user = spec.user;

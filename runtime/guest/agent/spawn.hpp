@@ -13,6 +13,9 @@
 
 namespace tl::guest {
 
+// Whether stdin becomes the terminal that controls the new session.
+enum class ControllingTerminal { kNone, kStdin };
+
 // Everything a new process is given. Its session and process group are its own; signals have their default
 // dispositions and none is blocked; umask 022; the limit of open files is kOpenFiles.
 struct SpawnSpec {
@@ -24,6 +27,7 @@ struct SpawnSpec {
   bool directory_may_lack = false;  // then / is taken instead
   User user;
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // ours, above 2
+  ControllingTerminal terminal = ControllingTerminal::kNone;
   int group_fd = -1;  // the folder of the control group that it is born into; -1: ours
 };
 

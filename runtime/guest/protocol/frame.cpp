@@ -33,8 +33,10 @@ Result<std::size_t> bound_of(std::byte kind) {
       return std::size_t{0};
     case FrameKind::kSignal:
       return std::size_t{1};
+    case FrameKind::kResize:
     case FrameKind::kStdinTaken:
       return std::size_t{4};
+    case FrameKind::kAttach:
     case FrameKind::kStdin:
     case FrameKind::kStarted:
     case FrameKind::kStdout:
@@ -58,10 +60,8 @@ std::array<std::byte, kFrameHead> encode_frame_head(FrameKind kind, std::size_t 
 
 std::vector<std::byte> encode_frame(FrameKind kind, std::span<const std::byte> payload) {
   const auto head = encode_frame_head(kind, payload.size());
-  std::vector<std::byte> bytes;
-  bytes.reserve(head.size() + payload.size());
-  bytes.insert(bytes.end(), head.begin(), head.end());
-  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  std::vector<std::byte> bytes(head.size() + payload.size());
+  std::ranges::copy(payload, std::ranges::copy(head, bytes.begin()).out);
   return bytes;
 }
 
@@ -74,6 +74,20 @@ std::vector<std::byte> encode_u32(std::uint32_t value) {
 Result<std::uint32_t> decode_u32(std::span<const std::byte> payload) {
   if (payload.size() != 4) return Error{ErrorCode::kOutOfRange, "a number of four bytes is expected", ""};
   return get_u32(payload.data());
+}
+
+std::vector<std::byte> encode_size(TerminalSize size) {
+  return encode_u32(std::uint32_t{size.rows} << 16 | size.columns);
+}
+
+Result<TerminalSize> decode_size(std::span<const std::byte> payload) {
+  const auto both = decode_u32(payload);
+  if (!both) return both.error();
+  const TerminalSize size{static_cast<std::uint16_t>(*both >> 16), static_cast<std::uint16_t>(*both)};
+  if (size.rows == 0 || size.columns == 0) {
+    return Error{ErrorCode::kOutOfRange, "a terminal without rows or columns", ""};
+  }
+  return size;
 }
 
 // Afterwards at least `bytes` unread bytes are in the buffer.

@@ -14,6 +14,7 @@
 
 #include "common/http2/stream.hpp"
 #include "common/result.hpp"
+#include "runtime/guest/protocol/messages.hpp"
 
 // The bodies of an exec exchange (POST /v1/exec), both directions: a sequence of frames
 //
@@ -31,6 +32,8 @@ enum class FrameKind : std::uint8_t {
   kStdin = 2,     // bytes; only after a start that asked for a stdin stream
   kStdinEnd = 3,  // empty: end of file on stdin
   kSignal = 4,    // one byte: signal number 1–64, to the process group
+  kResize = 5,    // rows and columns, u16 each, big-endian; only to a command with a terminal
+  kAttach = 6,    // CBOR AttachRequest; first, in place of kStart, on kAttachPath
   // from the agent
   kStarted = 16,     // CBOR ExecStarted
   kStdout = 17,      // bytes
@@ -61,6 +64,10 @@ std::vector<std::byte> encode_frame(FrameKind kind, std::span<const std::byte> p
 // The payload of kStdinTaken. kOutOfRange when it is not four bytes.
 std::vector<std::byte> encode_u32(std::uint32_t value);
 Result<std::uint32_t> decode_u32(std::span<const std::byte> payload);
+
+// The payload of kResize. kOutOfRange when it is not two numbers above 0.
+std::vector<std::byte> encode_size(TerminalSize size);
+Result<TerminalSize> decode_size(std::span<const std::byte> payload);
 
 // Reads frames from a stream. Not to be shared between coroutines.
 class FrameReader {

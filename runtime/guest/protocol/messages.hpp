@@ -17,7 +17,10 @@
 // hostile. PROTOCOL.md lists the requests; these are their paths.
 namespace tl::guest {
 
-inline constexpr const char* kExecPath = "/v1/exec";            // frames, see frame.hpp
+inline constexpr const char* kExecPath = "/v1/exec";                        // frames, see frame.hpp
+inline constexpr const char* kAttachPath = "/v1/terminals/attach";          // frames
+inline constexpr const char* kTerminalsPath = "/v1/terminals/list";         // empty → CBOR TerminalList
+inline constexpr const char* kRemoveTerminalPath = "/v1/terminals/remove";  // CBOR TerminalId → empty
 inline constexpr const char* kConfigurePath = "/v1/configure";  // CBOR Configuration → CBOR ConfigureReport
 inline constexpr const char* kMetricsPath = "/v1/metrics";      // empty → CBOR Metrics
 inline constexpr const char* kFreezePath = "/v1/freeze";        // CBOR FreezeRequest → empty
@@ -27,6 +30,11 @@ inline constexpr const char* kQuiescePath = "/v1/quiesce";       // empty → em
 inline constexpr const char* kReleasePath = "/v1/release";       // empty → empty
 inline constexpr const char* kFilesPath = "/v1/files";  // frames, see frame.hpp; starts a FilesRequest
 
+struct TerminalSize {
+  std::uint16_t rows = 24, columns = 80;  // 1 to 65535
+  bool operator==(const TerminalSize&) const = default;
+};
+
 struct ExecRequest {
   std::vector<std::string> argv;  // at least one; argv[0] is looked up in PATH of `environment`
   std::vector<std::pair<std::string, std::string>>
@@ -35,6 +43,8 @@ struct ExecRequest {
   std::string user;               // NAME, UID or UID:GID; empty: root
   bool stdin_stream = false;      // else stdin is /dev/null
   std::optional<std::chrono::milliseconds> timeout;  // then TERM to the group, KILL after kKillGrace
+  // Then all three descriptors are a terminal of this size, which outlives the client: a session.
+  std::optional<TerminalSize> terminal;
 };
 inline constexpr std::chrono::milliseconds kKillGrace{2000};
 
@@ -53,6 +63,33 @@ struct ExecFailure {
   Kind kind = Kind::kOther;
   std::string message;  // "exec foo: No such file or directory"
 };
+
+// A session that goes on whether or not somebody looks at it. Its number is that of its first process.
+struct TerminalId {
+  std::int64_t session = 0;
+};
+
+struct AttachRequest {
+  std::int64_t session = 0;
+  TerminalSize size;  // of the terminal that comes
+};
+
+struct TerminalInfo {
+  std::int64_t session = 0;
+  std::string command;  // the words with spaces between them, at most kMaxShownCommand bytes of them
+  std::chrono::nanoseconds started{};  // by the guest's wall clock, since the epoch
+  std::uint64_t clients = 0;
+  TerminalSize size;
+};
+inline constexpr std::size_t kMaxShownCommand = 256;
+
+struct TerminalList {
+  std::vector<TerminalInfo> terminals;  // by number; at most kMaxTerminals
+};
+inline constexpr std::size_t kMaxTerminals = 128;
+
+// A session without clients is hung up after this time, by the guest's monotonic clock.
+inline constexpr std::chrono::milliseconds kTerminalLease{300'000};
 
 // One end of a copy: the agent's own program, run as a command is, as the user. kPut takes the copy from its
 // stdin, and then prints how many bytes of contents there were; kGet prints the copy. What it cannot do ends
@@ -143,6 +180,9 @@ TL_GUEST_MESSAGE(FilesRequest);
 TL_GUEST_MESSAGE(ExecStarted);
 TL_GUEST_MESSAGE(ExecExit);
 TL_GUEST_MESSAGE(ExecFailure);
+TL_GUEST_MESSAGE(TerminalId);
+TL_GUEST_MESSAGE(AttachRequest);
+TL_GUEST_MESSAGE(TerminalList);
 TL_GUEST_MESSAGE(Configuration);
 TL_GUEST_MESSAGE(ConfigureReport);
 TL_GUEST_MESSAGE(FreezeRequest);

@@ -31,7 +31,7 @@ Outcome CommandLine::operator()(const std::vector<std::string>& words, Leads lea
   console.out_fd = out.get();
   console.error_fd = error.get();
   console.now = present();
-  if (leads == Leads::kToTerminals) console.out = console.error = {Terminal::Kind::kPlain};
+  if (leads == Leads::kToTerminals) console.in = console.out = console.error = {Terminal::Kind::kPlain};
 
   Services services;
   services.open_runtime = [this](const RuntimeOptions& options) -> Result<std::unique_ptr<Runtime>> {

@@ -30,6 +30,7 @@ struct FakeState {
       life_cycle_error;  // of suspend(), resume(), checkpoint(), copy(), copy_files() and prune()
   std::function<void()> while_busy = [] {};  // in resume(), copy() and copy_files()
   Pruned pruned;
+  std::vector<SessionInfo> sessions;
 
   RuntimeOptions opened_with;
   std::optional<CreateRequest> last_create;
@@ -205,6 +206,27 @@ class FakeRuntime final : public Runtime {
     return state_->copied;
   }
 
+  Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override {
+    if (resume.signals == -1) return Error{ErrorCode::kFailure, "sessions: cannot be given up", {}};
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    return state_->sessions;
+  }
+
+  Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
+                             const ResumeFirst& resume) override {
+    if (resume.signals == -1) return Error{ErrorCode::kFailure, "attach: cannot be given up", {}};
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    if (!has_session(session)) return Error{ErrorCode::kNotFound, "no such session", {}};
+    return state_->program(ExecOptions{});
+  }
+
+  Result<void> remove_session(const std::string& sandbox, std::int64_t session, const ResumeFirst&) override {
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    if (!has_session(session)) return Error{ErrorCode::kNotFound, "no such session", {}};
+    std::erase_if(state_->sessions, [session](const SessionInfo& each) { return each.session == session; });
+    return {};
+  }
+
   Result<SandboxInfo> terminate(const std::string& sandbox) override {
     auto* record = find(sandbox);
     if (record == nullptr) return missing(sandbox);
@@ -220,6 +242,12 @@ class FakeRuntime final : public Runtime {
     if (filter == ListFilter::kRunning) return status == registry::SandboxState::kRunning;
     if (filter == ListFilter::kSuspended) return status == registry::SandboxState::kSuspended;
     return true;
+  }
+  bool has_session(std::int64_t session) const {
+    for (const auto& each : state_->sessions) {
+      if (each.session == session) return true;
+    }
+    return false;
   }
   registry::SandboxRecord* find(const std::string& sandbox) {
     for (auto& record : state_->records) {

@@ -21,7 +21,8 @@
 namespace tl::guest::test {
 namespace {
 
-[[noreturn]] void run_agent(UniqueFd port, const std::string& group_folder) {
+[[noreturn]] void run_agent(UniqueFd port, const std::string& group_folder,
+                            std::chrono::milliseconds terminal_lease) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   sigset_t none;
   sigemptyset(&none);
@@ -51,7 +52,8 @@ namespace {
   const auto configure = [](Configuration configuration) -> asio::awaitable<ConfigureReport> {
     co_return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
   };
-  Service service(context, {freeze, quiescence}, {configure, read_metrics}, log);
+  Terminals terminals(context, terminal_lease);
+  Service service(context, terminals, {freeze, quiescence}, {configure, read_metrics}, log);
   service.reach(Service::Stage::kWhole);
   auto link =
       Link::create(io.get_executor(), std::move(port),
@@ -66,7 +68,7 @@ namespace {
 
 }  // namespace
 
-AgentProcess::AgentProcess() {
+AgentProcess::AgentProcess(std::chrono::milliseconds terminal_lease) {
   groups_.add("tl", true);
   auto ends = stream_socket_pair();
   REQUIRE(ends);
@@ -74,7 +76,7 @@ AgentProcess::AgentProcess() {
   REQUIRE(pid_ >= 0);
   if (pid_ == 0) {
     ends->first.reset();
-    run_agent(std::move(ends->second), groups_.folder);
+    run_agent(std::move(ends->second), groups_.folder, terminal_lease);
   }
   host_end_ = std::move(ends->first);
 }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +25,8 @@ namespace tl::guest::test {
 // The agent's link and exec service in a process of its own, as PID 1 has them, without the rest of a guest.
 class AgentProcess {
  public:
-  AgentProcess();
+  // `terminal_lease`: how long its sessions go on without a client.
+  explicit AgentProcess(std::chrono::milliseconds terminal_lease = kTerminalLease);
   ~AgentProcess();  // kills it
   AgentProcess(const AgentProcess&) = delete;
   AgentProcess& operator=(const AgentProcess&) = delete;

@@ -120,4 +120,8 @@ TEST_CASE("hostile frames end the reading") {
 TEST_CASE("numbers in frames") {
   CHECK(decode_u32(encode_u32(0xDEADBEEF)).value() == 0xDEADBEEF);
   CHECK_FALSE(decode_u32(std::vector<std::byte>(3)));
+  CHECK(decode_size(encode_size({0xFFFF, 1})).value() == TerminalSize{0xFFFF, 1});
+  CHECK_FALSE(decode_size(encode_size({0, 80})));
+  CHECK_FALSE(decode_size(encode_size({24, 0})));
+  CHECK_FALSE(decode_size(std::vector<std::byte>(5)));
 }

@@ -28,6 +28,7 @@ ExecRequest full_request() {
   request.user = "1000:100";
   request.stdin_stream = true;
   request.timeout = std::chrono::milliseconds(1500);
+  request.terminal = TerminalSize{24, 65535};
   return request;
 }
 
@@ -287,4 +288,35 @@ TEST_CASE("CBOR that is sound is accepted") {
   CHECK(cbor::check(bytes({0xFB, 0, 0, 0, 0, 0, 0, 0, 0})));
   CHECK_FALSE(cbor::check({}));
   CHECK_FALSE(cbor::check(bytes({0x80, 0x80})));
+}
+
+TEST_CASE("messages about sessions come back as they were") {
+  const TerminalList list{
+      {{412, "bash -l \xFF", std::chrono::nanoseconds(1'800'000'000'000'000'000), 2, {24, 80}},
+       {2'147'483'647, "", std::chrono::nanoseconds(0), 0, {65535, 1}}}};
+  const auto back = decode<TerminalList>(encode(list));
+  REQUIRE(back);
+  REQUIRE(back->terminals.size() == 2);
+  CHECK(back->terminals[0].command == list.terminals[0].command);
+  CHECK(back->terminals[0].started == list.terminals[0].started);
+  CHECK(back->terminals[0].clients == 2);
+  CHECK(back->terminals[1].size == list.terminals[1].size);
+  const auto attach = decode<AttachRequest>(encode(AttachRequest{7, {30, 100}}));
+  REQUIRE(attach);
+  CHECK(attach->session == 7);
+  CHECK(attach->size == TerminalSize{30, 100});
+  CHECK(decode<TerminalId>(encode(TerminalId{7}))->session == 7);
+}
+
+TEST_CASE("messages about sessions are checked") {
+  survives_damage(TerminalList{{{412, "bash", std::chrono::nanoseconds(1), 2, {24, 80}}}});
+  survives_damage(AttachRequest{412, {24, 80}});
+  survives_damage(TerminalId{412});
+  CHECK_FALSE(decode<TerminalId>(encode(TerminalId{0})));
+  CHECK_FALSE(decode<TerminalId>(encode(TerminalId{1LL << 31})));
+  CHECK_FALSE(decode<AttachRequest>(encode(AttachRequest{1, {0, 80}})));
+  TerminalList list{{{1, std::string(kMaxShownCommand + 1, 'x'), {}, 0, {}}}};
+  CHECK_FALSE(decode<TerminalList>(encode(list)));
+  list.terminals.assign(kMaxTerminals + 1, TerminalInfo{1, "x", {}, 0, {}});
+  CHECK_FALSE(decode<TerminalList>(encode(list)));
 }
