@@ -11,6 +11,7 @@
 #include <thread>
 
 #include <asio/post.hpp>
+#include <fmt/format.h>
 
 #include "common/async_event.hpp"
 #include "common/io.hpp"
@@ -23,6 +24,7 @@ namespace {
 using snapshot::MachineState;
 using snapshot::MemoryImage;
 
+constexpr int kDevices = 2;  // one more whenever machines get other devices; 2: a network card
 constexpr unsigned kFillThreads = 2;
 
 Result<UniqueFd> open_folder(const std::filesystem::path& path) {
@@ -49,7 +51,7 @@ std::filesystem::path Assembly::machine_folder() const {
 snapshot::Fingerprint Assembly::fingerprint() const {
   snapshot::Fingerprint here;
   here.accelerator = plan_.record.accelerator;
-  here.build = TL_VERSION;
+  here.build = fmt::format("{}/{}", TL_VERSION, kDevices);
   here.cpu = plan_.cpu;
   here.memory_bytes = memory_bytes();
   here.vcpus = static_cast<std::uint32_t>(std::ceil(plan_.record.resources.cpus));
