@@ -33,7 +33,8 @@ Command make_sbx() {
       "ephemeral: it runs until it is terminated or its timeout strikes. One with a name is found again by "
       "it, and can be suspended, by its timeout too, and resumed. Wherever a sandbox is "
       "meant, its ID or its name will do, and commands may be shortened as long as they stay unambiguous.\n\n"
-      "Sandboxes reach the network with the rights of whoever created them, and nobody reaches into them. "
+      "Sandboxes reach the network with the rights of whoever created them, and nobody reaches into them but "
+      "by 'tl sbx tunnel'. "
       "They do not reach services that listen on this machine's loopback address only, nor each other. 'tl "
       "sbx create' and 'tl sbx update' say whom they may speak to.";
   sbx.examples = {{"tl sbx run echo hello", "Run one command in a sandbox that is gone afterwards."},
@@ -50,6 +51,7 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_cp());
   sbx.subcommands.push_back(make_ssh());
   sbx.subcommands.push_back(make_pty());
+  sbx.subcommands.push_back(make_tunnel());
   sbx.subcommands.push_back(make_terminate());
   sbx.subcommands.push_back(make_suspend());
   sbx.subcommands.push_back(make_resume());

@@ -47,6 +47,7 @@ _tl() {
           cp) path='tl sbx cp' ;;
           ssh) path='tl sbx ssh' ;;
           pty) path='tl sbx pty' ;;
+          tunnel) path='tl sbx tunnel' ;;
           terminate | stop) path='tl sbx terminate' ;;
           suspend) path='tl sbx suspend' ;;
           resume) path='tl sbx resume' ;;
@@ -177,6 +178,14 @@ _tl() {
           *) ((++operands)) ;;
         esac
         ;;
+      'tl sbx tunnel')
+        case $word in
+          -l | --local) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
       'tl sbx terminate')
         case $word in
           --home) expects='@folder' ;;
@@ -287,7 +296,7 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run cp ssh pty terminate suspend resume checkpoint copy update image doctor prune'
+      expects='create ls describe name exec run cp ssh pty tunnel terminate suspend resume checkpoint copy update image doctor prune'
       ;;
     'tl sbx create')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
@@ -333,6 +342,10 @@ _tl() {
       ;;
     'tl sbx pty rm')
       flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx tunnel')
+      flags='-l --local --home --debug -h --help'
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx terminate')

@@ -64,6 +64,8 @@ function __tl_at
                         set path 'tl sbx ssh'
                     case pty
                         set path 'tl sbx pty'
+                    case tunnel
+                        set path 'tl sbx tunnel'
                     case terminate stop
                         set path 'tl sbx terminate'
                     case suspend
@@ -252,6 +254,16 @@ function __tl_at
                     case '*'
                         set operands (math $operands + 1)
                 end
+            case 'tl sbx tunnel'
+                switch $word
+                    case -l --local
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
             case 'tl sbx terminate'
                 switch $word
                     case --home
@@ -405,6 +417,7 @@ complete -c tl -n "__tl_at 'tl sbx'" -a run -d 'run one command in a sandbox of 
 complete -c tl -n "__tl_at 'tl sbx'" -a cp -d 'copy files and folders into, out of and between sandboxes'
 complete -c tl -n "__tl_at 'tl sbx'" -a ssh -d 'work in a sandbox, at a terminal'
 complete -c tl -n "__tl_at 'tl sbx'" -a pty -d 'list, rejoin and end the terminal sessions of a sandbox'
+complete -c tl -n "__tl_at 'tl sbx'" -a tunnel -d 'reach a port of a sandbox from here'
 complete -c tl -n "__tl_at 'tl sbx'" -a terminate -d 'end sandboxes for good'
 complete -c tl -n "__tl_at 'tl sbx'" -a suspend -d 'put a sandbox aside as it is'
 complete -c tl -n "__tl_at 'tl sbx'" -a resume -d 'let a suspended sandbox go on'
@@ -516,6 +529,11 @@ complete -c tl -n "__tl_at 'tl sbx pty rm' 0" -a '(__tl_sandboxes)'
 complete -c tl -n "__tl_at 'tl sbx pty rm'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx pty rm'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx pty rm'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx tunnel' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx tunnel'" -s l -l local -x -d 'the port here (default: the same number); 0 takes one that is free'
+complete -c tl -n "__tl_at 'tl sbx tunnel'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx tunnel'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx tunnel'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -a '(__tl_sandboxes)'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l debug -d 'let the sandbox\'s monitor log every step'

@@ -25,6 +25,7 @@ Command make_checkpoint_ls();
 Command make_checkpoint_rm();
 Command make_copy();
 Command make_cp();
+Command make_tunnel();
 Command make_update();
 Command make_prune();
 Command make_image_ls();

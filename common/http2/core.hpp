@@ -54,6 +54,8 @@ struct Stream::Core {
   bool peer_finished = false;
   ByteQueue outgoing;
   bool we_finished = false;  // finish() was called
+  bool finish_sent = false;
+  bool keeps_open = false;  // keep_open() was called
   bool responded = false;
   bool abandoned = false;  // nobody holds the Stream any more
   bool ended = false;
@@ -88,6 +90,8 @@ struct Session::Impl {
   void end(Result<void> why);
   // Puts what there is to send into `to_send`, at most about one write's worth.
   Result<void> gather();
+  // Server: a complete response ends the exchange even when the client has more to say (RFC 9113 §8.1).
+  void end_exchange(const Stream::Core& core);
   // Hands received bytes to nghttp2.
   Result<void> take(std::span<const std::byte> bytes);
 };

@@ -127,14 +127,13 @@ int on_data(nghttp2_session* h2, std::uint8_t, std::int32_t id, const std::uint8
   return 0;
 }
 
-int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* user_data) {
+int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   if (frame->hd.type != NGHTTP2_DATA || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-  const Session::Impl& impl = impl_of(user_data);
-  const auto core = impl_of(user_data).find(frame->hd.stream_id);
-  // A complete response ends the exchange even when the client has more to say (RFC 9113 §8.1).
-  if (core && impl.role == Session::Role::kServer && !core->peer_finished) {
-    nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, core->id, NGHTTP2_NO_ERROR);
-  }
+  Session::Impl& impl = impl_of(user_data);
+  const auto core = impl.find(frame->hd.stream_id);
+  if (!core) return 0;
+  core->finish_sent = true;
+  if (!core->keeps_open || core->abandoned) impl.end_exchange(*core);
   return 0;
 }
 
@@ -278,6 +277,12 @@ void Session::Impl::end(Result<void> why) {
   for (auto& [id, core] : std::exchange(streams, {})) core->end(/*was_broken=*/true);
   asio::error_code ignored;
   descriptor.close(ignored);
+  wake();
+}
+
+void Session::Impl::end_exchange(const Stream::Core& core) {
+  if (role != Role::kServer || core.peer_finished || core.ended) return;
+  nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, core.id, NGHTTP2_NO_ERROR);
   wake();
 }
 

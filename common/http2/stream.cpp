@@ -66,6 +66,7 @@ Stream::~Stream() {
   const bool answered =
       core_->we_finished && core_->session != nullptr && core_->session->role == Session::Role::kServer;
   if (!answered) reset(Reset::kCancel);
+  if (answered && core_->finish_sent) core_->session->end_exchange(*core_);
 }
 
 const std::string& Stream::method() const {
@@ -138,6 +139,10 @@ void Stream::finish() {
   if (core_->ended) return;
   nghttp2_session_resume_data(core_->session->h2, core_->id);
   core_->session->wake();
+}
+
+void Stream::keep_open() {
+  core_->keeps_open = true;
 }
 
 void Stream::reset(Reset code) {

@@ -47,8 +47,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
   asio::awaitable<Result<void>> write(std::span<const std::byte> bytes);
   // The same without waiting, for small messages whose number is bounded by the caller.
   void write_now(std::span<const std::byte> bytes);
-  // No more bytes in our direction; what is queued is still sent.
+  // No more bytes in our direction; what is queued is still sent. A server's end of the response is that of
+  // the whole exchange, unless it has called keep_open() before: then for as long as it holds the stream the
+  // client's direction goes on.
   void finish();
+  void keep_open();
 
   // Ends both directions at once; the peer's calls fail. Idempotent.
   void reset(Reset code);

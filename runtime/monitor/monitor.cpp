@@ -406,7 +406,12 @@ asio::awaitable<void> Monitor::pass_to_agent(StreamPtr stream) {
   auto onward = agent_->open_stream(stream->path());
   if (!onward) co_return refuse(*stream);
   ++busy_streams_;
-  const bool whole = co_await relay(stream, *std::move(onward));
+  bool whole = true;
+  if (stream->path().starts_with(guest::kConnectPath)) {
+    co_await relay_connection(stream, *std::move(onward));
+  } else {
+    whole = co_await relay(stream, *std::move(onward));
+  }
   --busy_streams_;
   idle_since_ = std::chrono::steady_clock::now();
   if (whole) co_return;

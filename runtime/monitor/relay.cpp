@@ -40,6 +40,18 @@ asio::awaitable<void> pass_to_agent(StreamPtr client, StreamPtr agent) {
   if (passed == Passed::kSourceBroke) agent->reset(http2::Reset::kCancel);
 }
 
+asio::awaitable<void> pass_to_client(StreamPtr agent, StreamPtr client) {
+  const auto status = co_await agent->status();
+  if (!status) co_return;
+  client->respond(*status);
+  [[maybe_unused]] const Passed passed = co_await pass_on(agent, client);
+}
+
+asio::awaitable<void> break_together(StreamPtr one, StreamPtr other) {
+  co_await one->wait_ended();
+  if (one->broken()) other->reset(http2::Reset::kCancel);
+}
+
 }  // namespace
 
 asio::awaitable<bool> relay(StreamPtr client, StreamPtr agent) {
@@ -53,6 +65,15 @@ asio::awaitable<bool> relay(StreamPtr client, StreamPtr agent) {
   // The exchange is over, whatever the client still sends.
   agent->reset(passed == Passed::kAll ? http2::Reset::kNoError : http2::Reset::kCancel);
   co_return true;
+}
+
+asio::awaitable<void> relay_connection(StreamPtr client, StreamPtr agent) {
+  const auto executor = co_await asio::this_coro::executor;
+  client->keep_open();
+  asio::co_spawn(executor, pass_to_agent(client, agent), asio::detached);
+  asio::co_spawn(executor, pass_to_client(agent, client), asio::detached);
+  asio::co_spawn(executor, break_together(agent, client), asio::detached);
+  co_await break_together(client, agent);
 }
 
 }  // namespace tl::monitor

@@ -42,6 +42,7 @@ class LocalRuntime final : public Runtime {
   Result<Pruned> prune() override;
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
   Result<FilesCopied> copy_files(const FileCopy& copy) override;
+  Result<void> tunnel(const std::string& sandbox, const TunnelRequest& request) override;
   Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override;
   Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
                              const ResumeFirst& resume) override;

@@ -84,6 +84,10 @@ class Runtime {
   // The sandbox at the other end is not trusted. kNotFound for a sandbox, file or folder, kConflict for a
   // sandbox in the wrong state or what can not be replaced.
   virtual Result<FilesCopied> copy_files(const FileCopy& copy) = 0;
+  // Passes connections on to a port inside, any number at a time, until a signal comes. An error when the
+  // sandbox goes away meanwhile, kConflict when the port here is taken.
+  virtual Result<void> tunnel(const std::string& sandbox, const TunnelRequest& request) = 0;
+
   // The sessions of a sandbox, oldest first: commands that were given a terminal. They outlive their clients,
   // as well as a suspend.
   virtual Result<std::vector<SessionInfo>> sessions(const std::string& sandbox,

@@ -119,6 +119,15 @@ struct FileCopy {
   std::function<void(std::uint64_t bytes)> moved = {};
 };
 
+// A port of this machine's 127.0.0.1 that leads to one of a sandbox.
+struct TunnelRequest {
+  std::uint32_t remote = 0;                              // 1–65535
+  std::optional<std::uint32_t> local;                    // 0: one that is free; absent: the same number
+  ResumeFirst resume = {};                               // a signal ends the tunnel too
+  std::function<void(std::uint16_t local)> opened = {};  // told when connections are taken; may be empty
+  std::function<void(const std::string& why)> refused = [](const std::string&) {};  // of one connection
+};
+
 enum class ListFilter { kNotTerminated, kAll, kRunning, kSuspended };
 
 }  // namespace tl

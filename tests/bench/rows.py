@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rows of the table: what is measured, beside what, and the bound."""
 
+import contextlib
 import os
 import shutil
+import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -313,8 +316,69 @@ class CopySmallDown(CopyDown):
     what = "small"
 
 
+class Tunnel(Row):
+    """A server inside that pours as many bytes as it is asked for."""
+
+    title = "tunnel, 64 MiB to here"
+    name = "tunnel"
+    unit = "MB/s"
+    length = 64 << 20
+    port = 7070
+    SERVER = (
+        "import socketserver as s\n"
+        "class H(s.StreamRequestHandler):\n"
+        "    def handle(self):\n"
+        "        for n in range(int(self.rfile.readline()) >> 16): self.wfile.write(bytes(65536))\n"
+        "class S(s.ThreadingTCPServer): request_queue_size = 256; daemon_threads = True\n"
+        f"S(('127.0.0.1', {port}), H).serve_forever()"
+    )
+
+    def prepare(self):
+        start = 'setsid python3 -c "$1" >/dev/null 2>&1 </dev/null & until grep -qi ":1B9E .* 0A " /proc/net/tcp; do sleep 0.1; done'
+        self.bench.inside("sh", "-c", start, "sh", self.SERVER)
+        self.measure()
+
+    @contextlib.contextmanager
+    def place(self):
+        client = self.bench.tl.start("tunnel", self.bench.sandbox, str(self.port), "-l", "0")
+        host, port = client.stdout.readline().decode().strip().split(":")
+        yield host, int(port)
+        client.send_signal(signal.SIGINT)
+        self.bench.tl.finish(client)
+
+    def ask(self, place, length):
+        got = 0
+        with socket.create_connection(place) as connection:
+            connection.sendall(b"%d\n" % length)
+            while data := connection.recv(1 << 20):
+                got += len(data)
+        if got != length:
+            raise RuntimeError(f"{got} bytes came, and {length} were asked for")
+
+    def measure(self):
+        with self.place() as place:
+            began = time.perf_counter()
+            self.ask(place, self.length)
+            return self.length / (time.perf_counter() - began) / 1e6
+
+
+class TunnelConnections(Tunnel):
+    title = "tunnel, new connections one after another"
+    name = "tunnel-new"
+    unit = "/s"
+    count = 100
+
+    def measure(self):
+        with self.place() as place:
+            began = time.perf_counter()
+            for _ in range(self.count):
+                self.ask(place, 0)
+            return self.count / (time.perf_counter() - began)
+
+
 ROWS = (
     *(Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, ListWithoutIndex, Output, Memory),
     *(Keystroke, KeystrokeWorst),
     *(CopyUp, CopyDown, CopySmallUp, CopySmallDown),
+    *(Tunnel, TunnelConnections),
 )

@@ -6,6 +6,7 @@
 
 #include <asio/co_spawn.hpp>
 
+#include "runtime/guest/agent/connect.hpp"
 #include "runtime/guest/agent/files.hpp"
 
 namespace tl::guest {
@@ -61,6 +62,7 @@ Service::Service(ExecContext& exec, Terminals& terminals, Pauses pauses, Guest g
 Service::Handler Service::handler_of(std::string_view path) {
   if (path == kExecPath) return &Service::execute;
   if (path == kFilesPath) return &Service::move_files;
+  if (path.starts_with(kConnectPath)) return &Service::connect;
   if (path == kAttachPath) return &Service::attach_terminal;
   if (path == kTerminalsPath) return &Service::list_terminals;
   if (path == kRemoveTerminalPath) return &Service::remove_terminal;
@@ -144,6 +146,22 @@ asio::awaitable<void> Service::move_files(std::shared_ptr<http2::Stream> stream)
     auto exec = std::make_shared<Exec>(exec_, std::move(stream), std::move(frames), Exec::Program::kFiles);
     co_await exec->run(files_command(*request));
   }
+}
+
+asio::awaitable<void> Service::connect(std::shared_ptr<http2::Stream> stream) {
+  constexpr int kNobodyThere = 502;
+  const auto port = port_of(stream->path());
+  if (!port) {
+    co_await answer(stream, 400, text("a port is expected, 1 to 65535"));
+    co_return;
+  }
+  auto socket = co_await connect_loopback(exec_.executor, *port);
+  if (!socket) {
+    co_await answer(stream, kNobodyThere, text(socket.error().message));
+    co_return;
+  }
+  stream->respond(200);
+  co_await http2::bridge(*std::move(socket), stream);
 }
 
 asio::awaitable<void> Service::attach_terminal(std::shared_ptr<http2::Stream> stream) {

@@ -56,6 +56,7 @@ class Service {
                                                                FrameReader* frames);
   asio::awaitable<void> execute(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> move_files(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> connect(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> attach_terminal(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> list_terminals(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> remove_terminal(std::shared_ptr<http2::Stream> stream);

@@ -28,6 +28,7 @@ inline constexpr const char* kThawPath = "/v1/thaw";            // empty → emp
 inline constexpr const char* kWriteBackPath = "/v1/write-back";  // empty → empty
 inline constexpr const char* kQuiescePath = "/v1/quiesce";       // empty → empty
 inline constexpr const char* kReleasePath = "/v1/release";       // empty → empty
+inline constexpr const char* kConnectPath = "/v1/connect/";      // with a port behind it; bytes of TCP
 inline constexpr const char* kFilesPath = "/v1/files";  // frames, see frame.hpp; starts a FilesRequest
 
 struct TerminalSize {

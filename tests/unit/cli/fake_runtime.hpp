@@ -30,6 +30,7 @@ struct FakeState {
       life_cycle_error;  // of suspend(), resume(), checkpoint(), copy(), copy_files() and prune()
   std::function<void()> while_busy = [] {};  // in resume(), copy() and copy_files()
   Pruned pruned;
+  std::optional<TunnelRequest> last_tunnel;
   std::vector<SessionInfo> sessions;
 
   RuntimeOptions opened_with;
@@ -204,6 +205,15 @@ class FakeRuntime final : public Runtime {
     state_->while_busy();
     if (state_->life_cycle_error) return *state_->life_cycle_error;
     return state_->copied;
+  }
+
+  Result<void> tunnel(const std::string& sandbox, const TunnelRequest& request) override {
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    state_->last_tunnel = request;
+    request.opened(static_cast<std::uint16_t>(request.local.value_or(request.remote)));
+    for (int i = 0; i < 2; ++i) request.refused("nobody listens on port 80");
+    if (state_->life_cycle_error) return *state_->life_cycle_error;
+    return {};
   }
 
   Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override {

@@ -4,6 +4,7 @@
 
 #include "common/io.hpp"
 #include "runtime/guest/agent/configure.hpp"
+#include "runtime/guest/agent/connect.hpp"
 #include "runtime/guest/initramfs.hpp"
 #include "tests/support/catch.hpp"
 
@@ -47,4 +48,15 @@ TEST_CASE("the host name is added to the hosts file once") {
   CHECK(with_host(has, "web") == has);
   CHECK(with_host("10.0.0.1 a # web\n", "web") == "10.0.0.1 a # web\n127.0.1.1\tweb\n");
   CHECK(with_host("127.0.1.1 old\nx y\n", "web") == "x y\n127.0.1.1\tweb\n");
+}
+
+TEST_CASE("the port of a connection is read from its path, or refused") {
+  CHECK(port_of("/v1/connect/1") == 1);
+  CHECK(port_of("/v1/connect/65535") == 65535);
+  for (const char* path :
+       {"/v1/connect/", "/v1/connect/0", "/v1/connect/080", "/v1/connect/65536", "/v1/connect/-1",
+        "/v1/connect/+1", "/v1/connect/80/", "/v1/connect/ 80", "/v1/connect", "/v1/exec"}) {
+    INFO(path);
+    CHECK_FALSE(port_of(path));
+  }
 }

@@ -48,16 +48,23 @@ struct Chain {
   asio::io_context context;
   std::shared_ptr<Session> client, front, back, agent;
 
-  explicit Chain(std::function<asio::awaitable<void>(StreamPtr)> service) {
+  enum class Relay { kExchange, kConnection };
+
+  explicit Chain(std::function<asio::awaitable<void>(StreamPtr)> service)
+      : Chain(Relay::kExchange, std::move(service)) {}
+  Chain(Relay how, std::function<asio::awaitable<void>(StreamPtr)> service) {
     auto near = stream_socket_pair();
     auto far = stream_socket_pair();
     const auto executor = context.get_executor();
     client = Session::create(executor, std::move(near->first), Session::Role::kClient);
     back = Session::create(executor, std::move(far->first), Session::Role::kClient);
-    front =
-        Session::create(executor, std::move(near->second), Session::Role::kServer, [this](StreamPtr stream) {
+    front = Session::create(
+        executor, std::move(near->second), Session::Role::kServer, [this, how](StreamPtr stream) {
           auto onward = back->request(stream->method(), stream->path());
-          asio::co_spawn(context, relay_or_reset(std::move(stream), *onward), asio::detached);
+          asio::co_spawn(context,
+                         how == Relay::kExchange ? relay_or_reset(std::move(stream), *onward)
+                                                 : relay_connection(std::move(stream), *onward),
+                         asio::detached);
         });
     agent = Session::create(executor, std::move(far->second), Session::Role::kServer,
                             [this, service](StreamPtr stream) {
@@ -109,6 +116,48 @@ TEST_CASE("a relayed exchange carries megabytes both ways untouched") {
     answer = co_await read_all(*stream);
   });
   CHECK(answer == sent);
+}
+
+TEST_CASE("a relayed connection goes on when one direction has ended") {
+  // The agent's side ends first, and hears the client all the same.
+  std::string heard;
+  Chain* whole = nullptr;
+  Chain chain(Chain::Relay::kConnection, [&](StreamPtr stream) -> asio::awaitable<void> {
+    stream->keep_open();
+    stream->respond(200);
+    stream->finish();
+    heard = co_await read_all(stream);
+    whole->close();
+  });
+  whole = &chain;
+  std::string answer = "none";
+  asio::co_spawn(
+      chain.context,
+      [](Chain* in, std::string* got) -> asio::awaitable<void> {
+        auto stream = in->client->request("POST", "/");
+        *got = co_await read_all(*stream);
+        co_await send_all(*stream, "late words");
+        co_await (*stream)->wait_ended();
+      }(&chain, &answer),
+      asio::detached);
+  chain.context.run();
+  CHECK(answer.empty());
+  CHECK(heard == "late words");
+}
+
+TEST_CASE("a relayed connection that breaks off does so on both sides") {
+  Chain chain(Chain::Relay::kConnection, [](StreamPtr stream) -> asio::awaitable<void> {
+    stream->respond(200);
+    [[maybe_unused]] const auto sent = co_await stream->write(bytes_of("part"));
+    stream->reset(http2::Reset::kCancel);
+  });
+  bool broken = false;
+  chain.run([&]() -> asio::awaitable<void> {
+    auto stream = chain.client->request("POST", "/");
+    co_await (*stream)->wait_ended();
+    broken = (*stream)->broken();
+  });
+  CHECK(broken);
 }
 
 TEST_CASE("a client that goes away ends the agent's side") {
