@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::size_t kQuotedBytes = 240;
 
-// "[    1.234567] text" → "text", as the kernel writes with printk.time=1. What a program has written without a
-// line end stands before it.
+// "[    1.234567] text" → "text", as the kernel writes with printk.time=1. What a program has written without
+// a line end stands before it.
 std::string_view without_time_stamp(std::string_view line) {
   const std::size_t end = line.rfind("] ");
   if (end == std::string_view::npos) return line;
