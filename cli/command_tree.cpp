@@ -52,6 +52,7 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_ssh());
   sbx.subcommands.push_back(make_pty());
   sbx.subcommands.push_back(make_tunnel());
+  sbx.subcommands.push_back(make_port());
   sbx.subcommands.push_back(make_terminate());
   sbx.subcommands.push_back(make_suspend());
   sbx.subcommands.push_back(make_resume());

@@ -7,12 +7,6 @@
 namespace tl::cli {
 namespace {
 
-void add_unavailable_flags(Command& command) {
-  command.flags.push_back({.names = {"-x", "--expose"},
-                           .value = "PORT",
-                           .help = {},
-                           .unavailable_until = "this version of tl exposes no ports of a sandbox"});
-}
 
 }  // namespace
 
@@ -47,6 +41,12 @@ void add_creation_flags(Command& command, CreateRequest& request,
                            .set = store(request.snapshot),
                            .completes = Completes::kSnapshot});
   add_network_flags(command, request.network);
+  command.flags.push_back({.names = {"-x", "--expose"},
+                           .value = "PORT",
+                           .help = "hold this port of the sandbox open on 127.0.0.1 here (see 'tl sbx port'); may "
+                                   "be given several times",
+                           .set = append_whole(request.exposed_ports),
+                           .repeats = Flag::Repeats::kMany});
   command.flags.push_back(
       {.names = {"--accel"},
        .value = "auto|kvm|tcg",
@@ -60,7 +60,6 @@ void add_creation_flags(Command& command, CreateRequest& request,
        .value = "",
        .help = "boot in any case, rather than go on from a machine that was saved when it had just booted",
        .set = choose(request.template_use, TemplateUse::kNever)});
-  add_unavailable_flags(command);
 }
 
 }  // namespace tl::cli

@@ -125,6 +125,8 @@ std::string sandbox_details(const SandboxInfo& sandbox, std::chrono::system_cloc
     details.add("Memory used", size(sandbox.live->memory_used_bytes));
     details.add("Disk used", size(sandbox.live->disk_used_bytes));
     details.add("Layers", fmt::format("{}", sandbox.live->layers));
+    for (const auto& [remote, local] : sandbox.live->ports)
+      details.add(fmt::format("Port {}", remote), fmt::format("127.0.0.1:{}", local));
   }
   if (record.ended_at) details.add("Terminated", age(*record.ended_at, now));
   details.add_unless_empty("Reason", record.reason);

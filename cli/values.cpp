@@ -100,6 +100,15 @@ Setter store_whole(std::uint64_t& target) {
   return store_number<std::uint64_t>(target);
 }
 
+Setter append_whole(std::vector<std::uint32_t>& target) {
+  return [&target](const std::string& value) -> Result<void> {
+    std::uint32_t number = 0;
+    auto stored = store_whole(number)(value);
+    if (stored) target.push_back(number);
+    return stored;
+  };
+}
+
 Setter store_seconds(std::chrono::milliseconds& target) {
   return store_time(target);
 }

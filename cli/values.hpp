@@ -23,6 +23,7 @@ Setter store_decimal(std::optional<double>& target);
 Setter store_whole(std::optional<std::uint32_t>& target);
 Setter store_whole(std::uint32_t& target);
 Setter store_whole(std::uint64_t& target);
+Setter append_whole(std::vector<std::uint32_t>& target);
 // Seconds, fractions allowed, more than none.
 Setter store_seconds(std::chrono::milliseconds& target);
 Setter store_seconds(std::optional<std::chrono::milliseconds>& target);

@@ -44,8 +44,17 @@ std::string to_json(const LiveStatus& status) {
                    {"layers", status.layers}};
   if (status.timeout_left_secs) document["timeout_left_secs"] = *status.timeout_left_secs;
   if (status.idle_timeout_left_secs) document["idle_timeout_left_secs"] = *status.idle_timeout_left_secs;
+  if (!status.ports.empty()) document["ports"] = status.ports;
   return document.dump();
 }
+
+namespace {
+
+bool is_port(const json& number) {
+  return number.is_number_unsigned() && number.get<std::uint64_t>() - 1 < 65535;
+}
+
+}  // namespace
 
 Result<LiveStatus> status_from_json(std::string_view text) {
   const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -63,6 +72,11 @@ Result<LiveStatus> status_from_json(std::string_view text) {
   const auto idle = document.find("idle_timeout_left_secs");
   if (idle != document.end() && idle->is_number_unsigned())
     status.idle_timeout_left_secs = idle->get<std::uint64_t>();
+  for (const json& ports : document.value("ports", json::array())) {
+    if (!ports.is_array() || ports.size() != 2 || !is_port(ports[0]) || !is_port(ports[1]))
+      return malformed("status");
+    status.ports.emplace_back(ports[0].get<std::uint16_t>(), ports[1].get<std::uint16_t>());
+  }
   return status;
 }
 

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
@@ -22,6 +24,8 @@ inline constexpr const char* kStatusPath = "/v1/monitor/status";  // GET → Liv
 inline constexpr const char* kStartSyncingPath = "/v1/monitor/start-syncing";
 // POST; the record has another network policy, which holds when a LaunchReport without an error is there.
 inline constexpr const char* kNetworkPath = "/v1/monitor/network";
+// POST; the record has other exposed ports, which are held open when a LaunchReport without an error is there.
+inline constexpr const char* kPortsPath = "/v1/monitor/ports";
 // POST; answered with a LaunchReport when it is done, or (soon) when it is begun. Then the monitor ends.
 inline constexpr const char* kSuspendPath = "/v1/monitor/suspend";
 inline constexpr const char* kSuspendSoonPath = "/v1/monitor/suspend-soon";
@@ -38,6 +42,7 @@ struct LiveStatus {
   unsigned layers = 0;
   std::optional<std::uint64_t> timeout_left_secs;
   std::optional<std::uint64_t> idle_timeout_left_secs;
+  std::vector<std::pair<std::uint16_t, std::uint16_t>> ports = {};  // inside, and here
 };
 std::string to_json(const LiveStatus& status);
 Result<LiveStatus> status_from_json(std::string_view text);

@@ -119,6 +119,8 @@ Monitor::Monitor(asio::io_context& context, Options options, const Log& log)
       options_(std::move(options)),
       log_(log),
       record_(std::move(options_.record)),
+      ports_(
+          context.get_executor(), [this](const std::string& path) { return open_connection(path); }, log),
       control_(context.get_executor(), std::move(options_.listener), log,
                [this](StreamPtr stream) { serve(std::move(stream)); }),
       creator_(context),
@@ -201,6 +203,8 @@ asio::awaitable<Result<void>> Monitor::boot() {
     const auto able = co_await make_template();
     if (!able) co_return able.error().within("go on after making a template");
   }
+  if (auto exposed = ports_.set(record_.exposed_ports); !exposed)
+    co_return exposed.error().within("expose the sandbox's ports");
   if (auto running = become(registry::SandboxState::kRunning); !running) co_return running;
   ready_ = true;
   changed_.notify_all();
@@ -357,6 +361,8 @@ void Monitor::serve(StreamPtr stream) {
                    asio::detached);
   } else if (path == kNetworkPath) {
     asio::co_spawn(context_, apply_network_policy(std::move(stream)), asio::detached);
+  } else if (path == kPortsPath) {
+    asio::co_spawn(context_, apply_ports(std::move(stream)), asio::detached);
   } else if (path == kStartSyncingPath) {
     asio::co_spawn(context_, start_syncing(std::move(stream)), asio::detached);
   } else {
@@ -374,6 +380,7 @@ asio::awaitable<void> Monitor::report_status(StreamPtr stream) {
   if (const auto left = until_timeout()) status.timeout_left_secs = static_cast<std::uint64_t>(left->count());
   if (const auto left = until_idle_timeout())
     status.idle_timeout_left_secs = static_cast<std::uint64_t>(left->count());
+  for (const auto& port : ports_.list()) status.ports.emplace_back(port.remote, port.local);
   const std::string text = to_json(status);
   stream->respond(kOk);
   [[maybe_unused]] const auto sent =
@@ -397,6 +404,29 @@ asio::awaitable<void> Monitor::apply_network_policy(StreamPtr stream) {
   record_.network = record->network;
   const Result<void> applied = co_await assembly_->set_network_policy(record->network);
   answer(*stream, applied);
+}
+
+asio::awaitable<void> Monitor::apply_ports(StreamPtr stream) {
+  while ((!ready_ || keeping_) && !end_) co_await changed_.wait();
+  if (end_) co_return refuse(*stream);
+  const auto record = registry_->read(record_.sandbox_id);
+  if (!record) co_return answer(*stream, record.error());
+  record_.exposed_ports = record->exposed_ports;
+  answer(*stream, ports_.set(record_.exposed_ports));
+}
+
+Result<Monitor::StreamPtr> Monitor::open_connection(const std::string& path) {
+  auto stream = agent_->open_stream(path);
+  if (!stream) return stream;
+  asio::co_spawn(context_, watch_connection(*stream), asio::detached);
+  return stream;
+}
+
+asio::awaitable<void> Monitor::watch_connection(StreamPtr stream) {
+  ++busy_streams_;
+  co_await stream->wait_ended();
+  --busy_streams_;
+  idle_since_ = std::chrono::steady_clock::now();
 }
 
 asio::awaitable<void> Monitor::pass_to_agent(StreamPtr stream) {

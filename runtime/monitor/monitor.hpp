@@ -19,6 +19,7 @@
 #include "runtime/guest/agent_client.hpp"
 #include "runtime/monitor/assembly.hpp"
 #include "runtime/monitor/control_server.hpp"
+#include "runtime/monitor/exposed_ports.hpp"
 #include "runtime/monitor/launch.hpp"
 #include "runtime/registry/registry.hpp"
 
@@ -118,6 +119,10 @@ class Monitor {
   asio::awaitable<void> report_status(StreamPtr stream);
   asio::awaitable<void> start_syncing(StreamPtr stream);
   asio::awaitable<void> apply_network_policy(StreamPtr stream);
+  asio::awaitable<void> apply_ports(StreamPtr stream);
+  // A connection to a port inside, which keeps the sandbox busy until it ends.
+  Result<StreamPtr> open_connection(const std::string& path);
+  asio::awaitable<void> watch_connection(StreamPtr stream);
 
   asio::io_context& context_;
   Options options_;
@@ -128,6 +133,7 @@ class Monitor {
   std::optional<registry::LifeLock> life_;
   std::unique_ptr<Assembly> assembly_;
   std::unique_ptr<guest::AgentClient> agent_;
+  ExposedPorts ports_;
   ControlServer control_;
   asio::posix::stream_descriptor creator_;
   bool accepted_ = false;  // the creator has taken the sandbox over

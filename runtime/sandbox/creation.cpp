@@ -59,6 +59,8 @@ Result<void> check(const CreateRequest& request) {
     if (auto valid = check_text("entrypoint", word); !valid) return valid;
   }
   if (auto valid = check_network_policy(request.network); !valid) return valid;
+  SandboxRecord nobody;
+  if (auto valid = expose_ports(nobody, request.exposed_ports); !valid) return valid;
   if (auto valid = check_timeout_secs("timeout", request.timeout_secs); !valid) return valid;
   if (auto valid = check_timeout_secs("idle timeout", request.idle_timeout_secs); !valid) return valid;
   return {};
@@ -86,6 +88,7 @@ SandboxRecord record_of(const CreateRequest& request) {
   record.idle_timeout_secs = request.idle_timeout_secs;
   record.entrypoint = request.entrypoint;
   record.network = request.network;
+  [[maybe_unused]] const auto checked = expose_ports(record, request.exposed_ports);
   return record;
 }
 

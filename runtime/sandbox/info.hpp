@@ -14,6 +14,12 @@
 // What the runtime reports, as plain data.
 namespace tl {
 
+// A port of a sandbox and where it is held open here.
+struct ExposedPort {
+  std::uint16_t remote = 0;
+  std::uint16_t local = 0;  // of 127.0.0.1
+};
+
 // What only the monitor of a live sandbox knows.
 struct LiveInfo {
   std::uint64_t memory_used_bytes = 0;  // host memory that the machine really uses
@@ -21,6 +27,7 @@ struct LiveInfo {
   unsigned layers = 0;                  // between the image and the device, the writable one included
   std::optional<std::chrono::seconds> until_timeout;       // absent: no timeout
   std::optional<std::chrono::seconds> until_idle_timeout;  // absent: no idle timeout
+  std::vector<ExposedPort> ports = {};
 };
 
 struct SandboxInfo {

@@ -156,6 +156,17 @@ Result<std::uint16_t> check_port(std::int64_t port) {
   return out_of_range(fmt::format("port {}: must be 1–65535", port), "for example 8080");
 }
 
+Result<void> expose_ports(registry::SandboxRecord& record, const std::vector<std::uint32_t>& ports) {
+  auto& exposed = record.exposed_ports;
+  for (const std::uint32_t number : ports) {
+    const auto port = check_port(number);
+    if (!port) return port.error();
+    if (std::find(exposed.begin(), exposed.end(), *port) == exposed.end()) exposed.push_back(*port);
+  }
+  if (exposed.size() <= kMaxExposedPorts) return {};
+  return Error{ErrorCode::kOutOfRange, fmt::format("more than {} exposed ports", kMaxExposedPorts), ""};
+}
+
 Result<std::pair<std::string, std::string>> parse_env(std::string_view text) {
   const auto equals = text.find('=');
   const bool apart = equals != std::string_view::npos && equals > 0;

@@ -41,6 +41,9 @@ Result<void> check_timeout_secs(std::string_view what, std::uint64_t seconds);
 
 // 1–65535.
 Result<std::uint16_t> check_port(std::int64_t port);
+inline constexpr std::size_t kMaxExposedPorts = 64;
+// Adds to a record's exposed ports those that are not among them; at most so many, each 1–65535.
+Result<void> expose_ports(registry::SandboxRecord& record, const std::vector<std::uint32_t>& ports);
 
 // "KEY=VALUE" apart at the first "="; the value may be empty and hold anything but NUL.
 Result<std::pair<std::string, std::string>> parse_env(std::string_view text);

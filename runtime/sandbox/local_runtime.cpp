@@ -85,10 +85,11 @@ Result<SandboxInfo> LocalRuntime::describe(const std::string& sandbox) {
   const auto status = monitor::status_from_json(*answer);
   if (!status) return info;
   info.live = LiveInfo{status->memory_used_bytes, status->disk_used_bytes, status->layers, std::nullopt,
-                       std::nullopt};
+                       std::nullopt, {}};
   if (status->timeout_left_secs) info.live->until_timeout = std::chrono::seconds(*status->timeout_left_secs);
   if (status->idle_timeout_left_secs)
     info.live->until_idle_timeout = std::chrono::seconds(*status->idle_timeout_left_secs);
+  for (const auto& [remote, local] : status->ports) info.live->ports.push_back({remote, local});
   return info;
 }
 

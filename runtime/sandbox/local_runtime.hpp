@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -43,6 +44,8 @@ class LocalRuntime final : public Runtime {
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
   Result<FilesCopied> copy_files(const FileCopy& copy) override;
   Result<void> tunnel(const std::string& sandbox, const TunnelRequest& request) override;
+  Result<SandboxInfo> expose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) override;
+  Result<SandboxInfo> unexpose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) override;
   Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override;
   Result<ExecOutcome> attach(const std::string& sandbox, std::int64_t session,
                              const ResumeFirst& resume) override;
@@ -85,6 +88,9 @@ class LocalRuntime final : public Runtime {
                                ExecStreams streams);
   // The sandbox of one end of a copy, awake and waiting for the request.
   Result<FilesEnd> reach(const FilePlace& place, const FileCopy& copy);
+  // Changes the record of a live sandbox, and lets its monitor do as it says.
+  Result<void> change_ports(const std::string& sandbox,
+                            const std::function<Result<void>(registry::SandboxRecord&)>& change);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);
   // The life lock of a sandbox that is suspended, or about to be; nothing when it is anything else by the

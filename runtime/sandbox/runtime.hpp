@@ -88,6 +88,13 @@ class Runtime {
   // sandbox goes away meanwhile, kConflict when the port here is taken.
   virtual Result<void> tunnel(const std::string& sandbox, const TunnelRequest& request) = 0;
 
+  // Holds ports of a sandbox open on this machine's 127.0.0.1 for as long as it runs, or holds them no longer
+  // (kNotFound for one that was not). LiveInfo::ports says where they are.
+  virtual Result<SandboxInfo> expose(const std::string& sandbox,
+                                     const std::vector<std::uint32_t>& ports) = 0;
+  virtual Result<SandboxInfo> unexpose(const std::string& sandbox,
+                                       const std::vector<std::uint32_t>& ports) = 0;
+
   // The sessions of a sandbox, oldest first: commands that were given a terminal. They outlive their clients,
   // as well as a suspend.
   virtual Result<std::vector<SessionInfo>> sessions(const std::string& sandbox,

@@ -41,7 +41,8 @@ struct CreateRequest {
   std::optional<std::string> image;        // absent: "default"
   std::optional<std::string> snapshot;     // ID or name; a memory snapshot has its own image and resources
   std::vector<std::string> entrypoint;
-  registry::NetworkPolicy network;  // check_network_policy()
+  registry::NetworkPolicy network;           // check_network_policy()
+  std::vector<std::uint32_t> exposed_ports;  // 1–65535 each, at most kMaxExposedPorts
   AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
   TemplateUse template_use = TemplateUse::kWhenThere;
   CreateWait wait = CreateWait::kReady;

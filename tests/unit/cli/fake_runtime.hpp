@@ -216,6 +216,23 @@ class FakeRuntime final : public Runtime {
     return {};
   }
 
+  Result<SandboxInfo> expose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) override {
+    auto* record = find(sandbox);
+    if (record == nullptr) return missing(sandbox);
+    if (auto added = expose_ports(*record, ports); !added) return added.error();
+    return describe(sandbox);
+  }
+
+  Result<SandboxInfo> unexpose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) override {
+    auto* record = find(sandbox);
+    if (record == nullptr) return missing(sandbox);
+    for (const std::uint32_t port : ports) {
+      if (std::erase(record->exposed_ports, port) == 0)
+        return Error{ErrorCode::kNotFound, "port " + std::to_string(port) + " is not exposed", {}};
+    }
+    return describe(sandbox);
+  }
+
   Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override {
     if (resume.signals == -1) return Error{ErrorCode::kFailure, "sessions: cannot be given up", {}};
     if (find(sandbox) == nullptr) return missing(sandbox);
