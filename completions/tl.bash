@@ -48,6 +48,7 @@ _tl() {
           ssh) path='tl sbx ssh' ;;
           pty) path='tl sbx pty' ;;
           tunnel) path='tl sbx tunnel' ;;
+          port) path='tl sbx port' ;;
           terminate | stop) path='tl sbx terminate' ;;
           suspend) path='tl sbx suspend' ;;
           resume) path='tl sbx resume' ;;
@@ -69,6 +70,7 @@ _tl() {
           -s | --snapshot) expects='@snapshot' ;;
           -A | --network-allow) expects='@nothing' ;;
           -D | --network-deny) expects='@nothing' ;;
+          -x | --expose) expects='@nothing' ;;
           --accel) expects='auto kvm tcg' ;;
           -t | --timeout) expects='@nothing' ;;
           --idle-timeout) expects='@nothing' ;;
@@ -118,6 +120,7 @@ _tl() {
           -s | --snapshot) expects='@snapshot' ;;
           -A | --network-allow) expects='@nothing' ;;
           -D | --network-deny) expects='@nothing' ;;
+          -x | --expose) expects='@nothing' ;;
           --accel) expects='auto kvm tcg' ;;
           -t | --timeout) expects='@nothing' ;;
           -w | --workdir) expects='@nothing' ;;
@@ -181,6 +184,37 @@ _tl() {
       'tl sbx tunnel')
         case $word in
           -l | --local) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx port')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          ls | list) path='tl sbx port ls' ;;
+          expose) path='tl sbx port expose' ;;
+          rm | delete) path='tl sbx port rm' ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx port ls')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx port expose')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx port rm')
+        case $word in
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands)) ;;
@@ -296,10 +330,10 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run cp ssh pty tunnel terminate suspend resume checkpoint copy update image doctor prune'
+      expects='create ls describe name exec run cp ssh pty tunnel port terminate suspend resume checkpoint copy update image doctor prune'
       ;;
     'tl sbx create')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny -x --expose --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
       ;;
     'tl sbx ls')
       flags='-a --all -r --running -s --suspended -q --quiet --json --home --debug -h --help'
@@ -317,7 +351,7 @@ _tl() {
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx run')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny --accel --no-template -t --timeout -w --workdir -e --env --user --interactive --tty -k --keep --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny -x --expose --accel --no-template -t --timeout -w --workdir -e --env --user --interactive --tty -k --keep --home --debug -h --help'
       ;;
     'tl sbx cp')
       flags='-r --recursive --home --debug -h --help'
@@ -346,6 +380,22 @@ _tl() {
       ;;
     'tl sbx tunnel')
       flags='-l --local --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx port')
+      flags='--home --debug -h --help'
+      expects='ls expose rm'
+      ;;
+    'tl sbx port ls')
+      flags='--json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx port expose')
+      flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx port rm')
+      flags='--home --debug -h --help'
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx terminate')

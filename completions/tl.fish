@@ -66,6 +66,8 @@ function __tl_at
                         set path 'tl sbx pty'
                     case tunnel
                         set path 'tl sbx tunnel'
+                    case port
+                        set path 'tl sbx port'
                     case terminate stop
                         set path 'tl sbx terminate'
                     case suspend
@@ -102,6 +104,8 @@ function __tl_at
                     case -A --network-allow
                         set skip 1
                     case -D --network-deny
+                        set skip 1
+                    case -x --expose
                         set skip 1
                     case --accel
                         set skip 1
@@ -171,6 +175,8 @@ function __tl_at
                     case -A --network-allow
                         set skip 1
                     case -D --network-deny
+                        set skip 1
+                    case -x --expose
                         set skip 1
                     case --accel
                         set skip 1
@@ -258,6 +264,44 @@ function __tl_at
                 switch $word
                     case -l --local
                         set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx port'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case ls list
+                        set path 'tl sbx port ls'
+                    case expose
+                        set path 'tl sbx port expose'
+                    case rm delete
+                        set path 'tl sbx port rm'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx port ls'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx port expose'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx port rm'
+                switch $word
                     case --home
                         set skip 1
                     case '-*'
@@ -418,6 +462,7 @@ complete -c tl -n "__tl_at 'tl sbx'" -a cp -d 'copy files and folders into, out 
 complete -c tl -n "__tl_at 'tl sbx'" -a ssh -d 'work in a sandbox, at a terminal'
 complete -c tl -n "__tl_at 'tl sbx'" -a pty -d 'list, rejoin and end the terminal sessions of a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a tunnel -d 'reach a port of a sandbox from here'
+complete -c tl -n "__tl_at 'tl sbx'" -a port -d 'hold ports of a sandbox open here, and list those that are'
 complete -c tl -n "__tl_at 'tl sbx'" -a terminate -d 'end sandboxes for good'
 complete -c tl -n "__tl_at 'tl sbx'" -a suspend -d 'put a sandbox aside as it is'
 complete -c tl -n "__tl_at 'tl sbx'" -a resume -d 'let a suspended sandbox go on'
@@ -438,6 +483,7 @@ complete -c tl -n "__tl_at 'tl sbx create'" -s s -l snapshot -x -a '(__tl_snapsh
 complete -c tl -n "__tl_at 'tl sbx create'" -s N -l no-internet -d 'let it reach nobody, not even the resolver'
 complete -c tl -n "__tl_at 'tl sbx create'" -s A -l network-allow -x -d 'let it reach only X and its resolver; an IPv4 or IPv6 address, a CIDR block or a host name, may be given several times'
 complete -c tl -n "__tl_at 'tl sbx create'" -s D -l network-deny -x -d 'do not let it reach X, even if --network-allow would; may be given several times'
+complete -c tl -n "__tl_at 'tl sbx create'" -s x -l expose -x -d 'hold this port of the sandbox open on 127.0.0.1 here (see \'tl sbx port\'); may be given several times'
 complete -c tl -n "__tl_at 'tl sbx create'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
 complete -c tl -n "__tl_at 'tl sbx create'" -l no-template -d 'boot in any case, rather than go on from a machine that was saved when it had just booted'
 complete -c tl -n "__tl_at 'tl sbx create'" -s t -l timeout -x -d 'SECS seconds after the sandbox started or was resumed, suspend it, or terminate it when it has no name; 0 is never (the default)'
@@ -482,6 +528,7 @@ complete -c tl -n "__tl_at 'tl sbx run'" -s s -l snapshot -x -a '(__tl_snapshots
 complete -c tl -n "__tl_at 'tl sbx run'" -s N -l no-internet -d 'let it reach nobody, not even the resolver'
 complete -c tl -n "__tl_at 'tl sbx run'" -s A -l network-allow -x -d 'let it reach only X and its resolver; an IPv4 or IPv6 address, a CIDR block or a host name, may be given several times'
 complete -c tl -n "__tl_at 'tl sbx run'" -s D -l network-deny -x -d 'do not let it reach X, even if --network-allow would; may be given several times'
+complete -c tl -n "__tl_at 'tl sbx run'" -s x -l expose -x -d 'hold this port of the sandbox open on 127.0.0.1 here (see \'tl sbx port\'); may be given several times'
 complete -c tl -n "__tl_at 'tl sbx run'" -l accel -x -a 'auto kvm tcg' -d 'what runs the machine: kvm is hardware virtualization, tcg is software emulation (default auto: the best that works)'
 complete -c tl -n "__tl_at 'tl sbx run'" -l no-template -d 'boot in any case, rather than go on from a machine that was saved when it had just booted'
 complete -c tl -n "__tl_at 'tl sbx run'" -s t -l timeout -x -d 'end the command and all that it started after SECS seconds: SIGTERM, then SIGKILL'
@@ -534,6 +581,25 @@ complete -c tl -n "__tl_at 'tl sbx tunnel'" -s l -l local -x -d 'the port here (
 complete -c tl -n "__tl_at 'tl sbx tunnel'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx tunnel'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx tunnel'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx port'" -a ls -d 'list the exposed ports of a sandbox'
+complete -c tl -n "__tl_at 'tl sbx port'" -a expose -d 'hold ports of a sandbox open here'
+complete -c tl -n "__tl_at 'tl sbx port'" -a rm -d 'hold ports of a sandbox open no longer'
+complete -c tl -n "__tl_at 'tl sbx port'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx port'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx port'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx port ls' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx port ls'" -l json -d 'print an array of objects'
+complete -c tl -n "__tl_at 'tl sbx port ls'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx port ls'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx port ls'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx port expose' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx port expose'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx port expose'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx port expose'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx port rm' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx port rm'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx port rm'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx port rm'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -a '(__tl_sandboxes)'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx terminate'" -l debug -d 'let the sandbox\'s monitor log every step'
