@@ -20,8 +20,7 @@ class ProcessCase(cases.SandboxCase):
         return int(self.tl.ok("exec", self.box, "--detach", *words, "--", "sh", "-c", script).text)
 
     def ps(self, process):
-        (found,) = self.tl.ok("ps", self.box, str(process), "--json").json["processes"]
-        return found
+        return self.tl.ok("ps", self.box, str(process), "--json").json["processes"][-1]
 
     def wait_for(self, process, status):
         def reached():
@@ -35,6 +34,14 @@ class ProcessCase(cases.SandboxCase):
 
     def shell(self, script):
         return self.tl.shell(self.box, script)
+
+
+class Fresh(cases.GuestCase):
+    def test_a_new_sandbox_knows_no_processes(self):
+        for words in ((), ("--no-template",), ()):
+            box = self.tl.create(*words)
+            self.assertEqual(self.tl.ok("ps", box).out, b"No processes found.\n")
+            self.tl.ok("terminate", box)
 
 
 class Detached(ProcessCase):
@@ -112,8 +119,8 @@ class Supervised(ProcessCase):
         self.assertEqual(self.runs("five"), 5)
 
     def test_a_kill_is_for_good(self):
-        self.supervise("good", "exec sleep 1000", "--restart", "always")
-        self.shell("kill -9 $(pgrep -f 'sleep 1000' | head -1)")
+        first = self.supervise("good", "exec sleep 1000", "--restart", "always")
+        self.shell(f"kill -9 {first}")
         self.eventually(lambda: self.runs("good") == 2, "it was started again")
         pid = self.ps("good")["pid"]
         self.tl.ok("kill", self.box, "good")

@@ -66,7 +66,7 @@ std::optional<ExecFailure> Exec::start(const ExecRequest& request) {
   if (auto* failed = std::get_if<ExecFailure>(&started)) return std::move(*failed);
   pid_ = std::get<pid_t>(started);
   context_.reaper.watch(pid_, [self = shared_from_this()](int status) { self->on_exit(status); });
-  if (program_ == Program::kCommand) row_ = list_started(context_, pid_, request);
+  if (program_ == Program::kCommand && request.listed) row_ = list_started(context_, pid_, request);
   stdout_.open(std::move(out->read_end));
   stderr_.open(std::move(err->read_end));
   if (request.stdin_stream) stdin_.open(std::move(in.write_end));

@@ -46,7 +46,7 @@ void ProcessLog::forget() {
 ProcessLog::Place ProcessLog::last_lines(std::uint64_t lines) const {
   bool at_end = true;  // the newline there ends the last line and does not begin another
   std::uint64_t found = 0;
-  if (lines == 0) return end();
+  if (lines == 0) return {first_ + pieces_.size(), 0};
   for (std::size_t i = pieces_.size(); i-- > 0;) {
     const std::string& bytes = pieces_[i].bytes;
     for (std::size_t at = bytes.size(); at-- > 0;) {

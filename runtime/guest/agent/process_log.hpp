@@ -42,7 +42,6 @@ class ProcessLog {
   void forget();
 
   [[nodiscard]] Place begin() const { return {first_, 0}; }
-  [[nodiscard]] Place end() const { return {first_ + pieces_.size(), 0}; }
   // Where the last lines begin; an unfinished one counts. begin() when there are not as many.
   [[nodiscard]] Place last_lines(std::uint64_t lines) const;
   // What is there, moving the place behind it; none at the end.

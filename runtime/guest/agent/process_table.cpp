@@ -28,12 +28,6 @@ std::vector<ProcessTable::Id> ProcessTable::trim() {
   return ids;
 }
 
-std::vector<ProcessTable::Id> ProcessTable::forget_ended() {
-  auto ids = ended();
-  for (const Id id : ids) rows_.erase(id);
-  return ids;
-}
-
 std::optional<ProcessTable::Id> ProcessTable::find(std::string_view process) const {
   std::optional<Id> best;
   for (const auto& [id, info] : rows_) {

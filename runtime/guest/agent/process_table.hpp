@@ -31,8 +31,6 @@ class ProcessTable {
   // To be called after a change of at() by which a process has ended: forgets those that ended first, when
   // there are too many; which ones is the result.
   std::vector<Id> trim();
-  // All that have ended.
-  std::vector<Id> forget_ended();
 
   // By number, its first or its present one, or by name. Of several the youngest, one that has not ended
   // before one that has.

@@ -64,16 +64,8 @@ asio::awaitable<void> Processes::start(std::shared_ptr<http2::Stream> stream, Ex
   stream->finish();
 }
 
-void Processes::forget(const std::vector<ProcessTable::Id>& ids) {
-  for (const ProcessTable::Id id : ids) detached_.erase(id);
-}
-
-void Processes::forget_ended() {
-  forget(context_.table.forget_ended());
-}
-
 void Processes::bound_memory() {
-  forget(context_.table.trim());
+  for (const ProcessTable::Id id : context_.table.trim()) detached_.erase(id);
   std::size_t held = 0;
   for (const ProcessTable::Id id : context_.table.ended()) {
     const auto found = detached_.find(id);
@@ -153,15 +145,20 @@ asio::awaitable<void> Processes::show_log(std::shared_ptr<http2::Stream> stream,
                                           std::shared_ptr<DetachedProcess> process, LogsRequest request) {
   ProcessLog& log = process->log();
   ProcessLog::Place place = request.tail ? log.last_lines(*request.tail) : log.begin();
-  // Without `follow`, what was there when we began is all: a process may write faster than we send.
-  const ProcessLog::Place end = log.end();
+  // What is there now is shown whole, however fast the process writes meanwhile.
+  std::vector<LogPiece> backlog;
+  while (auto piece = log.next(place)) backlog.push_back(*std::move(piece));
+  for (const LogPiece& piece : backlog) {
+    const auto sent = co_await stream->write(encode_frame(FrameKind::kLogPiece, encode(piece)));
+    if (!sent) co_return;
+  }
+  backlog = {};
   if (request.follow) asio::co_spawn(context_.executor, wake_at_end(stream, process), asio::detached);
-  while (!stream->broken()) {
-    const auto piece = request.follow || place.piece < end.piece ? log.next(place) : std::nullopt;
-    if (piece) {
+  while (request.follow && !stream->broken()) {
+    if (const auto piece = log.next(place)) {
       const auto sent = co_await stream->write(encode_frame(FrameKind::kLogPiece, encode(*piece)));
       if (!sent) co_return;
-    } else if (!request.follow || log.closed()) {
+    } else if (log.closed()) {
       break;
     } else {
       co_await log.wait_changed();

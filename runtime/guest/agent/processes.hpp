@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include <asio/awaitable.hpp>
 
@@ -41,13 +40,9 @@ class Processes {
   asio::awaitable<void> show_log(std::shared_ptr<http2::Stream> stream,
                                  std::shared_ptr<DetachedProcess> process, LogsRequest request);
 
-  // For a new sandbox: what had ended before belongs to its template.
-  void forget_ended();
-
  private:
   [[nodiscard]] std::size_t running() const;
   asio::awaitable<void> end_attached(ProcessTable::Id id, pid_t group);
-  void forget(const std::vector<ProcessTable::Id>& ids);
   void bound_memory();
   ExecContext& context_;
   std::map<ProcessTable::Id, std::shared_ptr<DetachedProcess>> detached_;

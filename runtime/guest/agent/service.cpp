@@ -185,7 +185,6 @@ asio::awaitable<void> Service::configure(std::shared_ptr<http2::Stream> stream) 
     co_return;
   }
   ConfigureReport report = co_await guest_.configure(*configuration);
-  if (configuration->restored == Restored::kFresh) processes_.forget_ended();
   if (report.error.empty()) {
     const auto released = pauses_.quiescence.release();
     if (!released) report.error = released.error().message;

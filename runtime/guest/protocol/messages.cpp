@@ -190,6 +190,7 @@ std::vector<std::byte> encode(const ExecRequest& request) {
   map["stdin"] = request.stdin_stream;
   if (request.timeout) map["timeout_ms"] = request.timeout->count();
   if (request.terminal) map["terminal"] = size_item(*request.terminal);
+  if (!request.listed) map["unlisted"] = true;
   if (request.detach) map["detach"] = detachment_item(*request.detach);
   return cbor::serialize(map);
 }
@@ -221,6 +222,11 @@ Result<ExecRequest> decode<ExecRequest>(std::span<const std::byte> bytes) {
     const auto size = take_size(terminal, "terminal");
     if (!size) return size.error();
     request.terminal = *size;
+  }
+  if (const json* unlisted = cbor::find(*map, "unlisted"); unlisted != nullptr) {
+    const auto set = cbor::take_bool(unlisted, "unlisted");
+    if (!set) return set.error();
+    request.listed = !*set;
   }
   if (const json* item = cbor::find(*map, "detach"); item != nullptr) {
     if (request.stdin_stream || request.timeout || request.terminal) return cbor::wrong_field("detach");

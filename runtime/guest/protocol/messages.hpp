@@ -50,6 +50,7 @@ struct ExecRequest {
   // Then stdin is /dev/null, the output goes to a log, and the exchange ends when the command has started.
   // With neither a stdin stream, nor a timeout, nor a terminal.
   std::optional<Detachment> detach;
+  bool listed = true;  // false: it is the host's own, and no business of ps
 };
 inline constexpr std::chrono::milliseconds kKillGrace{2000};
 

@@ -74,6 +74,7 @@ TEST_CASE("messages about processes come back as they were") {
   const auto request = decode<ExecRequest>(encode(detached()));
   REQUIRE((request && request->detach));
   CHECK(request->detach->name == "web");
+  CHECK(request->listed);
   CHECK(request->detach->restart == Detachment::Restart::kAlways);
   CHECK(request->detach->max_restarts == 7);
   CHECK(request->detach->initial_backoff.count() == 5);

@@ -179,6 +179,13 @@ TEST_CASE_METHOD(Fixture, "attached commands are listed too, and can be ended bu
   CHECK(outcome.exit->value == SIGKILL);
 }
 
+TEST_CASE_METHOD(Fixture, "the host's own commands are nobody's business") {
+  ExecRequest request = command({"true"});
+  request.listed = false;
+  CHECK(run(io, execute(client.get(), std::move(request))).exit);
+  CHECK(list().processes.empty());
+}
+
 TEST_CASE_METHOD(Fixture, "a name is one process's while it runs") {
   const auto first = pid_of(detach("exec sleep 1000", {"web"}));
   const auto second = detach("exec sleep 1000", {"web"});
