@@ -63,14 +63,12 @@ Command make_exec() {
       "is "
       "typed there is stdin with -i, and nothing without.\n\n"
       "With --detach the command is left running, and its PID is printed. Its stdin is empty, and its output "
-      "goes "
-      "to a log that 'tl sbx logs' shows. 'tl sbx ps' lists such processes, 'kill' and 'restart' take the "
-      "PID or "
-      "the name. --restart has it started again when it ends, after a pause that doubles each time, until it "
-      "has "
-      "run for ten seconds. All of it goes on when the sandbox is suspended and resumed; when the sandbox "
-      "boots "
-      "it is gone.";
+      "goes to a log that 'tl sbx logs' shows. 'tl sbx ps' lists such processes, 'kill' and 'restart' take "
+      "the "
+      "PID or the name. --restart has it started again when it ends, after a pause that doubles each time, "
+      "until it has run for ten seconds. All of it goes on when the sandbox is suspended and resumed; when "
+      "the "
+      "sandbox boots it is gone. It does not keep the sandbox from its timeouts.";
   command.operands.push_back({.name = "ID",
                               .help = "the sandbox's ID or name",
                               .set = store(arguments->sandbox),
