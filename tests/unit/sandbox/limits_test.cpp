@@ -176,9 +176,6 @@ TEST_CASE("recorded text is UTF-8 without NUL") {
   }
 }
 
-}  // namespace
-}  // namespace tl
-
 TEST_CASE("processes have names that are no numbers, and back-offs of up to a day") {
   CHECK(check_process_name("web-1"));
   for (const auto* bad : {"", "1", "a b", "\x1b[31m"}) {
@@ -189,3 +186,6 @@ TEST_CASE("processes have names that are no numbers, and back-offs of up to a da
   check_refused(check_backoff_ms("initial back-off", 0), "initial back-off of 0 ms", "1000");
   check_refused(check_backoff_ms("longest back-off", 86'400'001), "longest back-off", "1000");
 }
+
+}  // namespace
+}  // namespace tl
