@@ -49,6 +49,10 @@ Command make_sbx() {
   sbx.subcommands.push_back(make_exec());
   sbx.subcommands.push_back(make_run());
   sbx.subcommands.push_back(make_cp());
+  sbx.subcommands.push_back(make_ps());
+  sbx.subcommands.push_back(make_logs());
+  sbx.subcommands.push_back(make_kill());
+  sbx.subcommands.push_back(make_restart());
   sbx.subcommands.push_back(make_ssh());
   sbx.subcommands.push_back(make_pty());
   sbx.subcommands.push_back(make_tunnel());

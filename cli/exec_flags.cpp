@@ -8,18 +8,6 @@
 #include "cli/values.hpp"
 
 namespace tl::cli {
-namespace {
-
-void add_unavailable_flags(Command& command) {
-  command.flags.push_back(
-      {.names = {"--detach"},
-       .value = "",
-       .help = {},
-       .unavailable_until = "this version of tl cannot leave a command running without its caller"});
-}
-
-}  // namespace
-
 void add_exec_flags(Command& command, ExecOptions& options,
                     const std::vector<std::string>& interactive_names) {
   command.flags.push_back(
@@ -48,7 +36,6 @@ void add_exec_flags(Command& command, ExecOptions& options,
                            .value = "",
                            .help = "give the command a terminal; with one on stdin here, the keys go to it",
                            .set = choose(options.terminal, TerminalUse::kInside)});
-  add_unavailable_flags(command);
   command.tail = {.name = "COMMAND",
                   .help = "the command and its arguments; flags of tl end here. No shell is involved",
                   .set = [&options](std::vector<std::string> words) { options.command = std::move(words); }};

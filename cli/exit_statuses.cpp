@@ -9,9 +9,9 @@ namespace {
 const char* meaning(int code) {
   switch (code) {
     case kNoSuchThing:
-      return "there is no such sandbox, snapshot or image";
+      return "there is no such sandbox, snapshot, image or process";
     case kConflict:
-      return "the sandbox is in the wrong state, the name is taken, or the snapshot is in use";
+      return "the sandbox or process is in the wrong state, the name is taken, or the snapshot is in use";
     case kBadValue:
       return "a value is malformed or out of range";
     case kHostLacks:

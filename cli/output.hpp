@@ -22,6 +22,8 @@ class Output {
   void line(std::string_view text);
   // The first error since the beginning, "write output: No space left on device".
   Result<void> flush();
+  // False when what is written from now on reaches nobody.
+  [[nodiscard]] bool open() const { return state_ == State::kOpen; }
 
  private:
   enum class State { kOpen, kReaderGone, kFailed };

@@ -45,6 +45,10 @@ _tl() {
           exec) path='tl sbx exec' ;;
           run) path='tl sbx run' ;;
           cp) path='tl sbx cp' ;;
+          ps) path='tl sbx ps' ;;
+          logs) path='tl sbx logs' ;;
+          kill) path='tl sbx kill' ;;
+          restart) path='tl sbx restart' ;;
           ssh) path='tl sbx ssh' ;;
           pty) path='tl sbx pty' ;;
           tunnel) path='tl sbx tunnel' ;;
@@ -106,6 +110,11 @@ _tl() {
           -w | --workdir) expects='@nothing' ;;
           -e | --env) expects='@nothing' ;;
           --user) expects='@nothing' ;;
+          --name) expects='@nothing' ;;
+          --restart) expects='@nothing' ;;
+          --max-restarts) expects='@nothing' ;;
+          --initial-backoff-ms) expects='@nothing' ;;
+          --max-backoff-ms) expects='@nothing' ;;
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands > 1)) && return ;;
@@ -132,6 +141,36 @@ _tl() {
         esac
         ;;
       'tl sbx cp')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx ps')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx logs')
+        case $word in
+          --tail) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx kill')
+        case $word in
+          --signal) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx restart')
         case $word in
           --home) expects='@folder' ;;
           -*) ;;
@@ -330,7 +369,7 @@ _tl() {
       ;;
     'tl sbx')
       flags='--home --debug -h --help'
-      expects='create ls describe name exec run cp ssh pty tunnel port terminate suspend resume checkpoint copy update image doctor prune'
+      expects='create ls describe name exec run cp ps logs kill restart ssh pty tunnel port terminate suspend resume checkpoint copy update image doctor prune'
       ;;
     'tl sbx create')
       flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny -x --expose --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
@@ -347,7 +386,7 @@ _tl() {
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx exec')
-      flags='-t --timeout -w --workdir -e --env --user -i --interactive --tty --home --debug -h --help'
+      flags='-t --timeout -w --workdir -e --env --user -i --interactive --tty --detach --name --restart --max-restarts --initial-backoff-ms --max-backoff-ms --home --debug -h --help'
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx run')
@@ -357,6 +396,22 @@ _tl() {
       flags='-r --recursive --home --debug -h --help'
       ((operands == 0)) && expects='@file'
       ((operands == 1)) && expects='@file'
+      ;;
+    'tl sbx ps')
+      flags='--json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx logs')
+      flags='--tail -f --follow --json --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx kill')
+      flags='--signal --home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
+      ;;
+    'tl sbx restart')
+      flags='--home --debug -h --help'
+      ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx ssh')
       flags='-s --shell --shell-arg -w --workdir -e --env --user --home --debug -h --help'

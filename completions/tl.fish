@@ -60,6 +60,14 @@ function __tl_at
                         set path 'tl sbx run'
                     case cp
                         set path 'tl sbx cp'
+                    case ps
+                        set path 'tl sbx ps'
+                    case logs
+                        set path 'tl sbx logs'
+                    case kill
+                        set path 'tl sbx kill'
+                    case restart
+                        set path 'tl sbx restart'
                     case ssh
                         set path 'tl sbx ssh'
                     case pty
@@ -153,6 +161,16 @@ function __tl_at
                         set skip 1
                     case --user
                         set skip 1
+                    case --name
+                        set skip 1
+                    case --restart
+                        set skip 1
+                    case --max-restarts
+                        set skip 1
+                    case --initial-backoff-ms
+                        set skip 1
+                    case --max-backoff-ms
+                        set skip 1
                     case --home
                         set skip 1
                     case '-*'
@@ -196,6 +214,42 @@ function __tl_at
                         test $operands -gt 0; and return 1
                 end
             case 'tl sbx cp'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx ps'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx logs'
+                switch $word
+                    case --tail
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx kill'
+                switch $word
+                    case --signal
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx restart'
                 switch $word
                     case --home
                         set skip 1
@@ -459,6 +513,10 @@ complete -c tl -n "__tl_at 'tl sbx'" -a name -d 'give a sandbox a name, or anoth
 complete -c tl -n "__tl_at 'tl sbx'" -a exec -d 'run a command in a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a run -d 'run one command in a sandbox of its own'
 complete -c tl -n "__tl_at 'tl sbx'" -a cp -d 'copy files and folders into, out of and between sandboxes'
+complete -c tl -n "__tl_at 'tl sbx'" -a ps -d 'list the processes started by exec'
+complete -c tl -n "__tl_at 'tl sbx'" -a logs -d 'show what a detached process has written'
+complete -c tl -n "__tl_at 'tl sbx'" -a kill -d 'end a process, or send it a signal'
+complete -c tl -n "__tl_at 'tl sbx'" -a restart -d 'start a detached process anew'
 complete -c tl -n "__tl_at 'tl sbx'" -a ssh -d 'work in a sandbox, at a terminal'
 complete -c tl -n "__tl_at 'tl sbx'" -a pty -d 'list, rejoin and end the terminal sessions of a sandbox'
 complete -c tl -n "__tl_at 'tl sbx'" -a tunnel -d 'reach a port of a sandbox from here'
@@ -517,6 +575,12 @@ complete -c tl -n "__tl_at 'tl sbx exec'" -s e -l env -x -d 'set an environment 
 complete -c tl -n "__tl_at 'tl sbx exec'" -l user -x -d 'user inside (default: the image\'s)'
 complete -c tl -n "__tl_at 'tl sbx exec'" -s i -l interactive -d 'pass stdin on to the command; without it the command\'s stdin is empty'
 complete -c tl -n "__tl_at 'tl sbx exec'" -l tty -d 'give the command a terminal; with one on stdin here, the keys go to it'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l detach -d 'leave the command running, print its PID and return'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l name -x -d 'with --detach: a name, unique among the processes that run'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l restart -x -d 'with --detach: when to start the command again after it has ended (default never)'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l max-restarts -x -d 'with --restart: give up after K restarts (default: never)'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l initial-backoff-ms -x -d 'with --restart: wait MS milliseconds before the first restart, twice as long before each next (default 1000)'
+complete -c tl -n "__tl_at 'tl sbx exec'" -l max-backoff-ms -x -d 'with --restart: never wait longer (default 60000)'
 complete -c tl -n "__tl_at 'tl sbx exec'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx exec'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx exec'" -s h -l help -d 'print help'
@@ -547,6 +611,27 @@ complete -c tl -n "__tl_at 'tl sbx cp'" -s r -l recursive -d 'changes nothing: f
 complete -c tl -n "__tl_at 'tl sbx cp'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx cp'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx cp'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx ps' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx ps'" -l json -d 'print an object with an array of processes'
+complete -c tl -n "__tl_at 'tl sbx ps'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx ps'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx ps'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx logs' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx logs'" -l tail -x -d 'only the last N lines'
+complete -c tl -n "__tl_at 'tl sbx logs'" -s f -l follow -d 'go on as more is written, until the process has ended for good'
+complete -c tl -n "__tl_at 'tl sbx logs'" -l json -d 'print each line as a JSON object with its time and stream'
+complete -c tl -n "__tl_at 'tl sbx logs'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx logs'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx logs'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx kill' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx kill'" -l signal -x -d 'send only this signal, by name or number'
+complete -c tl -n "__tl_at 'tl sbx kill'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx kill'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx kill'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx restart' 0" -a '(__tl_sandboxes)'
+complete -c tl -n "__tl_at 'tl sbx restart'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx restart'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx restart'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx ssh' 0" -a '(__tl_sandboxes)'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -s s -l shell -x -d 'the shell (default /bin/bash)'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -l shell-arg -x -d 'an argument for the shell; may be repeated'

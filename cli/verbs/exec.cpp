@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cli/context.hpp"
+#include "cli/detach_flags.hpp"
 #include "cli/exec_flags.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
@@ -18,9 +19,13 @@ namespace {
 struct Arguments {
   std::string sandbox;
   ExecOptions options;
+  DetachFlags detach;
 };
 
 int exec(Context& context, Arguments& arguments) {
+  if (auto settled = settle_detachment(arguments.detach, arguments.options); !settled) {
+    return context.fail(settled.error());
+  }
   const auto runtime = context.runtime();
   if (!runtime) return context.fail(runtime.error());
   const auto relay = SignalRelay::start();
@@ -30,6 +35,7 @@ int exec(Context& context, Arguments& arguments) {
   settle_terminal(context, arguments.options);
   const auto outcome = (*runtime)->exec(arguments.sandbox, arguments.options);
   if (!outcome) return context.fail(outcome.error());
+  if (outcome->detached_pid) context.out().line(std::to_string(*outcome->detached_pid));
   tell_of_session_left(context, arguments.sandbox, *outcome);
   return report_outcome(context, *outcome);
 }
@@ -55,16 +61,26 @@ Command make_exec() {
       "goes "
       "on as a session of 'tl sbx pty'. Otherwise the terminal inside has 24 rows and 80 columns, and what "
       "is "
-      "typed there is stdin with -i, and nothing without.";
+      "typed there is stdin with -i, and nothing without.\n\n"
+      "With --detach the command is left running, and its PID is printed. Its stdin is empty, and its output "
+      "goes to a log that 'tl sbx logs' shows. 'tl sbx ps' lists such processes, 'kill' and 'restart' take "
+      "the "
+      "PID or the name. --restart has it started again when it ends, after a pause that doubles each time, "
+      "until it has run for ten seconds. All of it goes on when the sandbox is suspended and resumed; when "
+      "the "
+      "sandbox boots it is gone. It does not keep the sandbox from its timeouts.";
   command.operands.push_back({.name = "ID",
                               .help = "the sandbox's ID or name",
                               .set = store(arguments->sandbox),
                               .completes = Completes::kSandbox});
   add_exec_flags(command, arguments->options, {"-i", "--interactive"});
+  add_detach_flags(command, arguments->detach);
   command.examples = {
       {"tl sbx exec my-env ls -l /workspace", "List a folder inside."},
       {"tl sbx exec my-env -e LEVEL=3 -w /tmp -- bash -c 'echo $LEVEL; pwd'", "Run a shell command inside."},
       {"tl sbx exec my-env --tty top", "Watch its processes."},
+      {"tl sbx exec my-env --detach --name web --restart on-failure -- python3 -m http.server",
+       "Leave a server running."},
       {"tl sbx exec my-env -i -- tar x < files.tar", "Feed a command from outside."}};
   command.exit_statuses = command_statuses();
   command.failures = Command::Failures::k125;

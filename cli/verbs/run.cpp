@@ -83,6 +83,12 @@ Command make_run() {
                            .value = "",
                            .help = "do not terminate the sandbox; its ID is printed on stderr",
                            .set = choose(arguments->afterwards, Afterwards::kKeep)});
+  command.flags.push_back(
+      {.names = {"--detach"},
+       .value = "",
+       .help = {},
+       .unavailable_until =
+           "run ends its sandbox with the command: use 'tl sbx create' and 'tl sbx exec --detach'"});
   command.examples = {{"tl sbx run echo hello", "Say hello from a sandbox."},
                       {"tl sbx run --cpus 2 --timeout 60 -- python3 -c 'print(1 + 1)'",
                        "With two CPUs, for a minute at most."}};

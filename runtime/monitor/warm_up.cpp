@@ -20,6 +20,7 @@ asio::awaitable<Result<void>> warm_up(guest::AgentClient& agent, std::chrono::mi
   });
   guest::ExecRequest request;
   request.argv = {"sh", "-c", "/bin/true"};
+  request.listed = false;
   stream->write_now(guest::encode_frame(FrameKind::kStart, guest::encode(request)));
   stream->finish();
   guest::FrameReader reader(stream);

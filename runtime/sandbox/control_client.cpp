@@ -15,7 +15,7 @@
 namespace tl {
 namespace {
 
-constexpr std::size_t kMaxAnswer = 64 * 1024;
+constexpr std::size_t kMaxAnswer = 256 * 1024;
 constexpr int kOk = 200;
 constexpr int kNothingThere = 404;
 

@@ -24,7 +24,7 @@ struct MonitorRequest {
 };
 
 // One request to a monitor, or by way of it to the agent, over a connected control socket; the answer's body,
-// at most 64 KiB. Blocks for at most `limit`; kFailure when the monitor went away, refused, or took longer,
+// at most 256 KiB. Blocks for at most `limit`; kFailure when the monitor went away, refused, or took longer,
 // kNotFound when that is the answer.
 Result<std::string> ask_monitor(UniqueFd control, const MonitorRequest& request, AfterAnswer after,
                                 std::chrono::milliseconds limit);

@@ -132,6 +132,9 @@ Result<ExecOutcome> outcome_of_failure(const Frame& frame) {
   const std::string message = make_printable(failure->message, kShownBytes);
   if (failure->kind == Kind::kNotFound) return ExecOutcome{kNotFound, message};
   if (failure->kind == Kind::kNotExecutable) return ExecOutcome{kNotExecutable, message};
+  if (failure->kind == Kind::kNameTaken) {
+    return Error{ErrorCode::kConflict, message, "choose another name, or end that one with 'tl sbx kill'"};
+  }
   const bool malformed = failure->kind == Kind::kNoSuchUser || failure->kind == Kind::kNoSuchDirectory;
   return Error{malformed ? ErrorCode::kOutOfRange : ErrorCode::kFailure, message, ""};
 }
@@ -255,6 +258,11 @@ asio::awaitable<Result<ExecOutcome>> receive(Exchange& exchange) {
       const auto started = guest::decode<guest::ExecStarted>(frame->payload);
       if (!started || exchange.started) co_return makes_no_sense();
       exchange.started = started->pid;
+      if (exchange.streams.until == ExecStreams::Until::kStart) {
+        ExecOutcome outcome;
+        outcome.detached_pid = started->pid;
+        co_return outcome;
+      }
       if (exchange.streams.terminal == nullptr) continue;
       if (auto handed = hand_over_terminal(exchange); !handed) co_return handed.error();
       continue;

@@ -37,6 +37,8 @@ struct ExecStreams {
   // The user's, which goes into raw mode when the command has started; `in` is not looked at then. Signals
   // end us and not the command.
   LocalTerminal* terminal = nullptr;
+  // What ends the exchange: the program's end, or its start, for one that goes on without us.
+  enum class Until { kEnd, kStart } until = Until::kEnd;
 };
 
 // Carries out one exchange over a connected control socket and moves bytes until the program has ended.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/registry/record.hpp"
+#include "runtime/sandbox/spec.hpp"
 #include "runtime/snapshot/snapshot_manifest.hpp"
 
 // What the runtime reports, as plain data.
@@ -78,6 +79,32 @@ struct ExecOutcome {
   std::string failure = {};
   // The session that goes on inside, when it was we who left it.
   std::optional<std::int64_t> session_left = {};
+  // Of a command that was detached: its number.
+  std::optional<std::int64_t> detached_pid = {};
+};
+
+// A process that was started by exec(): what is known of it while it runs, and after its end.
+struct ProcessRecord {
+  enum class Status { kRunning, kRestarting, kExited, kSignaled, kTimedOut, kOomKilled };
+  std::int64_t pid = 0;        // of the last run
+  std::int64_t first_pid = 0;  // what exec() said
+  std::string command;         // shortened; the guest's own words, so make them printable
+  std::optional<std::string> name;
+  bool managed = false;  // it was detached: it has a log and can be restarted
+  RestartPolicy restart = RestartPolicy::kNever;
+  std::uint64_t restarts = 0;
+  Status status = Status::kRunning;
+  int value = 0;  // kExited: the exit code; kSignaled: the signal's number; also of the run before a restart
+  std::chrono::system_clock::time_point started_at;                  // the last run, by the guest's clock
+  std::optional<std::chrono::system_clock::time_point> finished_at;  // absent: it runs
+};
+
+// Some bytes of a log, in the order in which they came.
+struct LogOutput {
+  enum class Stream { kStdout, kStderr };
+  Stream stream = Stream::kStdout;
+  std::chrono::system_clock::time_point time;  // by the guest's clock
+  std::string bytes;                           // as they are
 };
 
 // A command on a terminal inside, which goes on whether or not somebody is attached to it.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/guest/protocol/detachment.hpp"
 #include "runtime/network/address.hpp"
 #include "runtime/registry/identifier.hpp"
 
@@ -199,6 +200,22 @@ Result<void> check_network_policy(const registry::NetworkPolicy& policy) {
     }
   }
   return {};
+}
+
+Result<void> check_process_name(std::string_view name) {
+  if (guest::is_process_name(name)) return {};
+  return out_of_range(
+      fmt::format("process name \"{}\": must start with a letter and have letters, digits, '.', "
+                  "'_' and '-' only, at most {} in all",
+                  printable(name), guest::kMaxProcessName),
+      "for example web-1");
+}
+
+Result<void> check_backoff_ms(std::string_view what, std::uint64_t milliseconds) {
+  const auto most = static_cast<std::uint64_t>(guest::kMaxBackoff.count());
+  if (milliseconds >= 1 && milliseconds <= most) return {};
+  return out_of_range(fmt::format("{} of {} ms: must be 1 to {}", what, milliseconds, most),
+                      "for example 1000");
 }
 
 Result<void> check_text(std::string_view what, std::string_view text) {

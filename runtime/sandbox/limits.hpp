@@ -54,6 +54,11 @@ inline constexpr std::size_t kMaxNetworkTargets = 256;
 // At most so many targets to allow and as many to deny; none where there is no Internet at all.
 Result<void> check_network_policy(const registry::NetworkPolicy& policy);
 
+// Of a detached process: a letter, then letters, digits, '.', '_' and '-', at most 63 in all.
+Result<void> check_process_name(std::string_view name);
+// 1 ms to a day.
+Result<void> check_backoff_ms(std::string_view what, std::uint64_t milliseconds);
+
 // Arguments that are recorded: valid UTF-8 without NUL. `what` is the value's name in the message.
 Result<void> check_text(std::string_view what, std::string_view text);
 

@@ -146,6 +146,10 @@ Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOpt
     streams.terminal = terminal.get();
   }
   if (options.terminal != TerminalUse::kNone) request->terminal = local_terminal_size();
+  if (options.detach) {
+    streams.until = ExecStreams::Until::kStart;
+    streams.on_signal = ExecStreams::OnSignal::kHangUp;
+  }
   return converse(*record, {guest::kExecPath, guest::FrameKind::kStart, guest::encode(*request)}, streams);
 }
 

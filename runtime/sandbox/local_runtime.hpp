@@ -51,6 +51,14 @@ class LocalRuntime final : public Runtime {
                              const ResumeFirst& resume) override;
   Result<void> remove_session(const std::string& sandbox, std::int64_t session,
                               const ResumeFirst& resume) override;
+  Result<std::vector<ProcessRecord>> processes(const std::string& sandbox,
+                                               const ResumeFirst& resume) override;
+  Result<void> end_process(const std::string& sandbox, const std::string& process, std::optional<int> signal,
+                           const ResumeFirst& resume) override;
+  Result<std::int64_t> restart_process(const std::string& sandbox, const std::string& process,
+                                       const ResumeFirst& resume) override;
+  Result<void> logs(const std::string& sandbox, const std::string& process, const LogOptions& options,
+                    const TakeLog& take, const ResumeFirst& resume) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
   Result<HostReport> doctor() override;
@@ -86,6 +94,9 @@ class LocalRuntime final : public Runtime {
   // Moves the bytes of an execution, with a terminal of ours or without.
   Result<ExecOutcome> converse(const registry::SandboxRecord& record, const ExecStart& start,
                                ExecStreams streams);
+  // One request to the agent of a running sandbox; the answer's body.
+  Result<std::string> ask_agent(const registry::SandboxRecord& record, const char* path,
+                                std::vector<std::byte> body);
   // The sandbox of one end of a copy, awake and waiting for the request.
   Result<FilesEnd> reach(const FilePlace& place, const FileCopy& copy);
   // Changes the record of a live sandbox, and lets its monitor do as it says.

@@ -107,6 +107,27 @@ class Runtime {
   virtual Result<void> remove_session(const std::string& sandbox, std::int64_t session,
                                       const ResumeFirst& resume) = 0;
 
+  // The processes that exec() has started and that are remembered: all that run, and the last 128 that have
+  // ended, oldest first. A process is meant by its number, the first or the last, or by its name; of several
+  // the youngest, one that runs before one that has ended. kNotFound when there is none.
+  virtual Result<std::vector<ProcessRecord>> processes(const std::string& sandbox,
+                                                       const ResumeFirst& resume) = 0;
+  // Without a signal: ends it for good, SIGTERM and two seconds later SIGKILL to its group, and returns when
+  // it has ended. With one: sends only that; a detached process is not started again after TERM, KILL, INT or
+  // QUIT. kConflict when it has ended before.
+  virtual Result<void> end_process(const std::string& sandbox, const std::string& process,
+                                   std::optional<int> signal, const ResumeFirst& resume) = 0;
+  // Starts a detached process anew, ending it first if it runs; its new number. kConflict for one that was
+  // not detached, or whose name another has now.
+  virtual Result<std::int64_t> restart_process(const std::string& sandbox, const std::string& process,
+                                               const ResumeFirst& resume) = 0;
+  // Gives the log of a detached process, over all its runs, to `take`, until that returns false, the log
+  // ends, or a signal comes (resume.signals; no error). About a megabyte is kept. kConflict when the sandbox
+  // is suspended meanwhile.
+  using TakeLog = std::function<bool(const LogOutput&)>;
+  virtual Result<void> logs(const std::string& sandbox, const std::string& process, const LogOptions& options,
+                            const TakeLog& take, const ResumeFirst& resume) = 0;
+
   // Ends a live sandbox and frees its space; success when it was terminated before.
   virtual Result<SandboxInfo> terminate(const std::string& sandbox) = 0;
 

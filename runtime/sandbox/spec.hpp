@@ -87,6 +87,18 @@ struct ResumeFirst {
   std::function<void(std::string_view)> progress;  // told then; may be empty
 };
 
+enum class RestartPolicy { kNever, kOnFailure, kAlways };
+
+// For a command that goes on without its caller: its stdin is empty, and its output goes to a log inside.
+struct DetachOptions {
+  std::optional<std::string> name;  // check_process_name(); unique among the processes that run
+  RestartPolicy restart = RestartPolicy::kNever;
+  std::optional<std::uint32_t> max_restarts;  // absent: no bound
+  // 1 ms to a day: the pause before the first restart, which doubles with each up to the second; a run of ten
+  // seconds makes it the first again.
+  std::uint64_t initial_backoff_ms = 1000, max_backoff_ms = 60'000;
+};
+
 struct ExecOptions {
   std::vector<std::string> command;  // at least one word; no shell is involved
   // In this order, later wins; on top of the image's.
@@ -97,12 +109,20 @@ struct ExecOptions {
   StdinMode stdin_mode = StdinMode::kNone;
   TerminalUse terminal = TerminalUse::kNone;
   std::optional<std::chrono::milliseconds> timeout;
+  // Then exec() returns when the command has started. kOutOfRange with stdin, a terminal or a timeout.
+  std::optional<DetachOptions> detach;
   // The reading end of a pipe on which the caller passes on the signals it receives, one byte each, the
   // signal's number; they go to the command's process group. The runtime itself installs no handlers. -1:
   // none.
   int signals = -1;
   // Told when a suspended sandbox is resumed first. May be empty.
   std::function<void(std::string_view)> progress;
+};
+
+// Of a log (see Runtime::logs).
+struct LogOptions {
+  std::optional<std::uint32_t> tail;  // only so many of the last lines
+  bool follow = false;                // until the process has ended for good
 };
 
 // A file or folder, here or in a sandbox.

@@ -35,7 +35,7 @@ class Refusals(cases.TlCase):
     def test_what_this_version_lacks_is_said_and_refused(self):
         for words in (("-e", "sleep"), ("-x", "80")):
             self.assertOutcome(self.tl.sbx("create", *words), 2, "this version")
-        self.assertOutcome(self.tl.sbx("exec", "x", "--detach", "true"), 125, "this version")
+        self.assertOutcome(self.tl.sbx("run", "--detach", "true"), 125, "exec --detach")
 
     def test_the_accelerator_is_one_of_three(self):
         self.assertIn(self.tl.sbx("create", "--accel", "magic").code, (2, 5))

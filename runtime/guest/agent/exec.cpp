@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/guest/agent/exec.hpp"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,22 +10,6 @@
 
 namespace tl::guest {
 namespace {
-
-struct Pipe {
-  UniqueFd read_end, write_end;
-};
-
-// Our end is made non-blocking, the command's is not: it may be a program that cannot cope.
-enum class Ours { kReadEnd, kWriteEnd };
-
-Result<Pipe> make_pipe(Ours ours) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("make a pipe");
-  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  const int end = ours == Ours::kReadEnd ? ends[0] : ends[1];
-  if (::fcntl(end, F_SETFL, O_NONBLOCK) != 0) return errno_error("make a pipe");
-  return pipe;
-}
 
 ExecFailure failure(ExecFailure::Kind kind, const Error& error) {
   return {kind, error.message};
@@ -83,6 +66,7 @@ std::optional<ExecFailure> Exec::start(const ExecRequest& request) {
   if (auto* failed = std::get_if<ExecFailure>(&started)) return std::move(*failed);
   pid_ = std::get<pid_t>(started);
   context_.reaper.watch(pid_, [self = shared_from_this()](int status) { self->on_exit(status); });
+  if (program_ == Program::kCommand && request.listed) row_ = list_started(context_, pid_, request);
   stdout_.open(std::move(out->read_end));
   stderr_.open(std::move(err->read_end));
   if (request.stdin_stream) stdin_.open(std::move(in.write_end));
@@ -116,6 +100,7 @@ void Exec::run_beside(asio::awaitable<void> coroutine) {
 
 void Exec::on_exit(int status) {
   status_ = status;
+  if (row_) list_ended(context_, *row_, exit_of(status, time_));
   stdout_.command_ended();
   stderr_.command_ended();
   if (time_ == TimeLimit::kKept) time_limit_.cancel();

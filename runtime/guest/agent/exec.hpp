@@ -73,6 +73,7 @@ class Exec : public std::enable_shared_from_this<Exec> {
   pid_t pid_ = -1;             // and process group
   std::optional<int> status_;  // the wait status, once the command has ended
   TimeLimit time_ = TimeLimit::kKept;
+  std::optional<ProcessTable::Id> row_;
 };
 
 }  // namespace tl::guest

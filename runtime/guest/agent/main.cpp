@@ -25,6 +25,7 @@
 #include "runtime/guest/agent/job_thread.hpp"
 #include "runtime/guest/agent/link.hpp"
 #include "runtime/guest/agent/metrics.hpp"
+#include "runtime/guest/agent/oom_watch.hpp"
 #include "runtime/guest/agent/power.hpp"
 #include "runtime/guest/agent/quiescence.hpp"
 #include "runtime/guest/agent/root_freeze.hpp"
@@ -117,8 +118,11 @@ void run() {
   const auto configure = [&](Configuration configuration) {
     return configure_beside(jobs, boot_error, std::move(configuration), &configured);
   };
+  OomWatch oom = OomWatch::from_now();
+  context.killed_for_memory = [&oom](pid_t pid) { return oom.killed(pid); };
   Terminals terminals(context, kTerminalLease);
-  Service service(context, terminals, {freeze, quiescence}, {configure, read_metrics}, log);
+  Processes processes(context);
+  Service service(context, {terminals, processes}, {freeze, quiescence}, {configure, read_metrics}, log);
   bool greeted = false;
   asio::co_spawn(io, serve_port(io.get_executor(), &service, &greeted, log), asio::detached);
 

@@ -8,37 +8,10 @@
 
 #include "runtime/guest/agent/connect.hpp"
 #include "runtime/guest/agent/files.hpp"
+#include "runtime/guest/agent/replies.hpp"
 
 namespace tl::guest {
 namespace {
-
-constexpr std::size_t kMaxBody = 64 * 1024;
-
-// A whole request body; an error when it is too long or breaks off.
-asio::awaitable<Result<std::vector<std::byte>>> read_body(std::shared_ptr<http2::Stream> stream) {
-  constexpr std::size_t kStep = 4096;
-  std::vector<std::byte> body;
-  for (;;) {
-    const std::size_t have = body.size();
-    body.resize(have + kStep);
-    const auto got = co_await stream->read_some(std::span(body).subspan(have));
-    body.resize(have + (got ? *got : 0));
-    if (!got) co_return got.error();
-    if (*got == 0) co_return body;
-    if (body.size() > kMaxBody) co_return Error{ErrorCode::kOutOfRange, "the request is too long", ""};
-  }
-}
-
-asio::awaitable<void> answer(std::shared_ptr<http2::Stream> stream, int status, std::vector<std::byte> body) {
-  stream->respond(status);
-  if (!body.empty()) co_await stream->write(body);
-  stream->finish();
-}
-
-std::vector<std::byte> text(std::string_view words) {
-  const auto bytes = std::as_bytes(std::span(words.data(), words.size()));
-  return {bytes.begin(), bytes.end()};
-}
 
 asio::awaitable<void> answer_outcome(std::shared_ptr<http2::Stream> stream, Result<void> outcome) {
   if (outcome) {
@@ -51,9 +24,10 @@ asio::awaitable<void> answer_outcome(std::shared_ptr<http2::Stream> stream, Resu
 
 }  // namespace
 
-Service::Service(ExecContext& exec, Terminals& terminals, Pauses pauses, Guest guest, Log log)
+Service::Service(ExecContext& exec, Commands commands, Pauses pauses, Guest guest, Log log)
     : exec_(exec),
-      terminals_(terminals),
+      terminals_(commands.terminals),
+      processes_(commands.processes),
       pauses_(pauses),
       guest_(std::move(guest)),
       log_(log),
@@ -66,6 +40,10 @@ Service::Handler Service::handler_of(std::string_view path) {
   if (path == kAttachPath) return &Service::attach_terminal;
   if (path == kTerminalsPath) return &Service::list_terminals;
   if (path == kRemoveTerminalPath) return &Service::remove_terminal;
+  if (path == kProcessesPath) return &Service::list_processes;
+  if (path == kSignalProcessPath) return &Service::signal_process;
+  if (path == kRestartProcessPath) return &Service::restart_process;
+  if (path == kLogsPath) return &Service::show_log;
   if (path == kMetricsPath) return &Service::measure;
   if (path == kConfigurePath) return &Service::configure;
   if (path == kFreezePath) return &Service::freeze;
@@ -126,6 +104,8 @@ asio::awaitable<void> Service::execute(std::shared_ptr<http2::Stream> stream) {
   if (!request) {
     ExecFailure failed{ExecFailure::Kind::kOther, request.error().message};
     co_await send_failure(std::move(stream), std::move(failed));
+  } else if (request->detach) {
+    co_await processes_.start(std::move(stream), *std::move(request));
   } else if (request->terminal) {
     co_await terminals_.execute(std::move(stream), std::move(frames), *std::move(request));
   } else {

@@ -12,6 +12,7 @@
 #include "common/http2/session.hpp"
 #include "common/log.hpp"
 #include "runtime/guest/agent/exec.hpp"
+#include "runtime/guest/agent/processes.hpp"
 #include "runtime/guest/agent/quiescence.hpp"
 #include "runtime/guest/agent/root_freeze.hpp"
 #include "runtime/guest/agent/terminals.hpp"
@@ -34,7 +35,13 @@ class Service {
     Quiescence& quiescence;
   };
 
-  Service(ExecContext& exec, Terminals& terminals, Pauses pauses, Guest guest, Log log);
+  // What goes on without its client.
+  struct Commands {
+    Terminals& terminals;
+    Processes& processes;
+  };
+
+  Service(ExecContext& exec, Commands commands, Pauses pauses, Guest guest, Log log);
 
   // For Link. Never throws.
   void accept(std::shared_ptr<http2::Stream> stream) noexcept;
@@ -60,6 +67,11 @@ class Service {
   asio::awaitable<void> attach_terminal(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> list_terminals(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> remove_terminal(std::shared_ptr<http2::Stream> stream);
+  // service_processes.cpp
+  asio::awaitable<void> list_processes(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> signal_process(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> restart_process(std::shared_ptr<http2::Stream> stream);
+  asio::awaitable<void> show_log(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> measure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> configure(std::shared_ptr<http2::Stream> stream);
   asio::awaitable<void> freeze(std::shared_ptr<http2::Stream> stream);
@@ -70,6 +82,7 @@ class Service {
 
   ExecContext& exec_;
   Terminals& terminals_;
+  Processes& processes_;
   Pauses pauses_;
   Guest guest_;
   Log log_;

@@ -24,17 +24,6 @@ namespace {
 // More than a terminal holds: what the command itself wrote before it ended.
 constexpr std::size_t kMostHeld = 256 * 1024;
 
-std::string shown(const std::vector<std::string>& argv) {
-  std::string text;
-  for (const std::string& word : argv) {
-    if (!text.empty()) text += ' ';
-    text.append(word, 0, kMaxShownCommand);
-    if (text.size() >= kMaxShownCommand) break;
-  }
-  text.resize(std::min(text.size(), kMaxShownCommand));
-  return text;
-}
-
 }  // namespace
 
 TerminalSession::TerminalSession(ExecContext& context, std::chrono::milliseconds lease,
@@ -59,9 +48,10 @@ std::optional<ExecFailure> TerminalSession::start(const ExecRequest& request) {
   if (auto* failed = std::get_if<ExecFailure>(&started)) return std::move(*failed);
   pid_ = std::get<pid_t>(started);
   context_.reaper.watch(pid_, [self = shared_from_this()](int status) { self->on_exit(status); });
+  row_ = list_started(context_, pid_, request);
   master_.assign(pty->master.release());
   slave_ = std::move(pty->slave);
-  info_ = {pid_, shown(request.argv), std::chrono::system_clock::now().time_since_epoch(), 0,
+  info_ = {pid_, shown_command(request.argv), std::chrono::system_clock::now().time_since_epoch(), 0,
            *request.terminal};
   run_beside(move_output(shared_from_this()));
   if (request.timeout) run_beside(watch_time(shared_from_this(), *request.timeout));
@@ -133,6 +123,7 @@ void TerminalSession::run_beside(asio::awaitable<void> coroutine) {
 
 void TerminalSession::on_exit(int status) {
   status_ = status;
+  list_ended(context_, row_, exit_of(status, time_));
   slave_.reset();
   deadline_ = std::chrono::steady_clock::now() + kDrainGrace;
   owed_ = kMostHeld;

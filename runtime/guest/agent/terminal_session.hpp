@@ -93,6 +93,7 @@ class TerminalSession : public std::enable_shared_from_this<TerminalSession> {
   TimerAlarm lease_;
   asio::steady_timer time_limit_;
   TerminalInfo info_;
+  ProcessTable::Id row_ = 0;
 
   pid_t pid_ = -1;                                    // and process group, and session
   std::optional<int> status_;                         // the wait status, once the command has ended

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,5 +46,14 @@ Result<double> take_number(const json* item, std::string_view field);
 Result<std::int64_t> take_integer(const json* item, std::string_view field, std::int64_t least,
                                   std::int64_t most);
 Result<std::uint64_t> take_unsigned(const json* item, std::string_view field);
+// The position of the word in a list that is in the order of its enumeration.
+template <typename Kind, std::size_t kSize>
+Result<Kind> take_kind(const json* item, std::string_view field, const std::string_view (&words)[kSize]) {
+  const auto word = take_text(item, field);
+  if (!word) return word.error();
+  const auto* found = std::find(std::begin(words), std::end(words), *word);
+  if (found == std::end(words)) return wrong_field(field);
+  return static_cast<Kind>(found - words);
+}
 
 }  // namespace tl::guest::cbor

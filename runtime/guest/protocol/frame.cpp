@@ -43,6 +43,7 @@ Result<std::size_t> bound_of(std::byte kind) {
     case FrameKind::kStderr:
     case FrameKind::kExit:
     case FrameKind::kFailed:
+    case FrameKind::kLogPiece:
       return kMaxFramePayload;
   }
   return wrong("unknown kind " + std::to_string(std::to_integer<int>(kind)));

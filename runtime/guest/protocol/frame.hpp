@@ -41,6 +41,7 @@ enum class FrameKind : std::uint8_t {
   kExit = 19,        // CBOR ExecExit; last
   kFailed = 20,      // CBOR ExecFailure; the command did not start; last
   kStdinTaken = 21,  // u32, big-endian: so many more bytes of stdin were taken by the command or discarded
+  kLogPiece = 22,    // CBOR LogPiece; only on kLogsPath
 };
 
 // Arguments and environment together, as Linux bounds them for one execve (ARG_MAX).

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "runtime/guest/protocol/cbor.hpp"
+#include "runtime/guest/protocol/detachment_item.hpp"
 
 namespace tl::guest {
 namespace {
@@ -28,21 +29,11 @@ constexpr std::size_t kMaxResolvers = 3;
 constexpr std::size_t kMaxAddressText = 45;
 
 constexpr std::string_view kExitKinds[] = {"exited", "signaled", "timed-out"};
-constexpr std::string_view kFailureKinds[] = {"not-found", "not-executable", "no-such-user",
-                                              "no-such-directory", "other"};
+constexpr std::string_view kFailureKinds[] = {"not-found",         "not-executable", "no-such-user",
+                                              "no-such-directory", "name-taken",     "other"};
 constexpr std::string_view kOperations[] = {"put", "get"};
 constexpr std::string_view kForms[] = {"archive", "bytes"};
 constexpr std::string_view kRestored[] = {"resumed", "copied", "fresh"};
-
-// The position of the word in a list that is in the order of its enumeration.
-template <typename Kind, std::size_t kSize>
-Result<Kind> take_kind(const json* item, std::string_view field, const std::string_view (&words)[kSize]) {
-  const auto word = cbor::take_text(item, field);
-  if (!word) return word.error();
-  const auto* found = std::find(std::begin(words), std::end(words), *word);
-  if (found == std::end(words)) return cbor::wrong_field(field);
-  return static_cast<Kind>(found - words);
-}
 
 // A string that the guest's kernel can take: without a NUL.
 Result<std::string> take_c_string(const json* item, std::string_view field) {
@@ -199,6 +190,8 @@ std::vector<std::byte> encode(const ExecRequest& request) {
   map["stdin"] = request.stdin_stream;
   if (request.timeout) map["timeout_ms"] = request.timeout->count();
   if (request.terminal) map["terminal"] = size_item(*request.terminal);
+  if (!request.listed) map["unlisted"] = true;
+  if (request.detach) map["detach"] = detachment_item(*request.detach);
   return cbor::serialize(map);
 }
 
@@ -230,6 +223,17 @@ Result<ExecRequest> decode<ExecRequest>(std::span<const std::byte> bytes) {
     if (!size) return size.error();
     request.terminal = *size;
   }
+  if (const json* unlisted = cbor::find(*map, "unlisted"); unlisted != nullptr) {
+    const auto set = cbor::take_bool(unlisted, "unlisted");
+    if (!set) return set.error();
+    request.listed = !*set;
+  }
+  if (const json* item = cbor::find(*map, "detach"); item != nullptr) {
+    if (request.stdin_stream || request.timeout || request.terminal) return cbor::wrong_field("detach");
+    auto detach = take_detachment(*item);
+    if (!detach) return detach.error();
+    request.detach = *std::move(detach);
+  }
   return request;
 }
 
@@ -249,10 +253,10 @@ Result<FilesRequest> decode<FilesRequest>(std::span<const std::byte> bytes) {
   if (!map) return map.error();
   FilesRequest request;
   const auto operation =
-      take_kind<FilesRequest::Operation>(cbor::find(*map, "operation"), "operation", kOperations);
+      cbor::take_kind<FilesRequest::Operation>(cbor::find(*map, "operation"), "operation", kOperations);
   if (!operation) return operation.error();
   request.operation = *operation;
-  const auto form = take_kind<FilesRequest::Form>(cbor::find(*map, "form"), "form", kForms);
+  const auto form = cbor::take_kind<FilesRequest::Form>(cbor::find(*map, "form"), "form", kForms);
   if (!form) return form.error();
   request.form = *form;
   const std::pair<const char*, std::string*> texts[] = {{"path", &request.path},
@@ -292,7 +296,7 @@ template <>
 Result<ExecExit> decode<ExecExit>(std::span<const std::byte> bytes) {
   const auto map = cbor::parse_map(bytes);
   if (!map) return map.error();
-  const auto kind = take_kind<ExecExit::Kind>(cbor::find(*map, "kind"), "kind", kExitKinds);
+  const auto kind = cbor::take_kind<ExecExit::Kind>(cbor::find(*map, "kind"), "kind", kExitKinds);
   if (!kind) return kind.error();
   const bool signaled = *kind == ExecExit::Kind::kSignaled;
   const auto value = cbor::take_integer(cbor::find(*map, "value"), "value", signaled ? 1 : 0,
@@ -311,7 +315,7 @@ template <>
 Result<ExecFailure> decode<ExecFailure>(std::span<const std::byte> bytes) {
   const auto map = cbor::parse_map(bytes);
   if (!map) return map.error();
-  const auto kind = take_kind<ExecFailure::Kind>(cbor::find(*map, "kind"), "kind", kFailureKinds);
+  const auto kind = cbor::take_kind<ExecFailure::Kind>(cbor::find(*map, "kind"), "kind", kFailureKinds);
   if (!kind) return kind.error();
   auto message = cbor::take_bytes(cbor::find(*map, "message"), "message");
   if (!message) return message.error();
@@ -415,7 +419,7 @@ Result<Configuration> decode<Configuration>(std::span<const std::byte> bytes) {
   if (!machine_id || !is_machine_id(*machine_id)) return cbor::wrong_field("machine_id");
   configuration.machine_id = std::move(*machine_id);
   if (const json* restored = cbor::find(*map, "restored"); restored != nullptr) {
-    const auto kind = take_kind<Restored>(restored, "restored", kRestored);
+    const auto kind = cbor::take_kind<Restored>(restored, "restored", kRestored);
     if (!kind) return kind.error();
     configuration.restored = *kind;
   }

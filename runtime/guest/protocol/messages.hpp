@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "common/result.hpp"
+#include "runtime/guest/protocol/detachment.hpp"
 
 // The messages between host and agent as plain data, and their CBOR (RFC 8949) form. Strings are bytes:
 // arguments, environment and paths need not be UTF-8. Decoders bound depth and size and take every byte as
-// hostile. PROTOCOL.md lists the requests; these are their paths.
+// hostile. PROTOCOL.md lists the requests; these are their paths. process_messages.hpp has those about
+// processes.
 namespace tl::guest {
 
 inline constexpr const char* kExecPath = "/v1/exec";                        // frames, see frame.hpp
@@ -46,6 +48,10 @@ struct ExecRequest {
   std::optional<std::chrono::milliseconds> timeout;  // then TERM to the group, KILL after kKillGrace
   // Then all three descriptors are a terminal of this size, which outlives the client: a session.
   std::optional<TerminalSize> terminal;
+  // Then stdin is /dev/null, the output goes to a log, and the exchange ends when the command has started.
+  // With neither a stdin stream, nor a timeout, nor a terminal.
+  std::optional<Detachment> detach;
+  bool listed = true;  // false: it is the host's own, and no business of ps
 };
 inline constexpr std::chrono::milliseconds kKillGrace{2000};
 
@@ -60,7 +66,7 @@ struct ExecExit {
 };
 
 struct ExecFailure {
-  enum class Kind { kNotFound, kNotExecutable, kNoSuchUser, kNoSuchDirectory, kOther };
+  enum class Kind { kNotFound, kNotExecutable, kNoSuchUser, kNoSuchDirectory, kNameTaken, kOther };
   Kind kind = Kind::kOther;
   std::string message;  // "exec foo: No such file or directory"
 };
@@ -170,7 +176,7 @@ std::vector<std::byte> encode(const Message& message);
 template <typename Message>
 Result<Message> decode(std::span<const std::byte> bytes);
 
-// One form for each message and nothing else.
+// One form for each message and nothing else. process_messages.hpp uses it too.
 #define TL_GUEST_MESSAGE(Message)                        \
   template <>                                            \
   std::vector<std::byte> encode(const Message& message); \
@@ -188,6 +194,5 @@ TL_GUEST_MESSAGE(Configuration);
 TL_GUEST_MESSAGE(ConfigureReport);
 TL_GUEST_MESSAGE(FreezeRequest);
 TL_GUEST_MESSAGE(Metrics);
-#undef TL_GUEST_MESSAGE
 
 }  // namespace tl::guest

@@ -32,6 +32,11 @@ struct FakeState {
   Pruned pruned;
   std::optional<TunnelRequest> last_tunnel;
   std::vector<SessionInfo> sessions;
+  std::vector<ProcessRecord> processes;
+  std::vector<LogOutput> log;      // of each managed process
+  std::optional<Error> log_error;  // behind it
+  std::optional<int> last_signal;
+  std::optional<LogOptions> last_log;
 
   RuntimeOptions opened_with;
   std::optional<CreateRequest> last_create;
@@ -254,6 +259,44 @@ class FakeRuntime final : public Runtime {
     return {};
   }
 
+  Result<std::vector<ProcessRecord>> processes(const std::string& sandbox,
+                                               const ResumeFirst& resume) override {
+    if (resume.signals == -1) return Error{ErrorCode::kFailure, "processes: cannot be given up", {}};
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    return state_->processes;
+  }
+
+  Result<void> end_process(const std::string& sandbox, const std::string& process, std::optional<int> signal,
+                           const ResumeFirst&) override {
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    const auto* found = find_process(process);
+    if (found == nullptr) return Error{ErrorCode::kNotFound, "no process " + process, {}};
+    if (found->finished_at) return Error{ErrorCode::kConflict, "process " + process + " has ended", {}};
+    state_->last_signal = signal;
+    return {};
+  }
+
+  Result<std::int64_t> restart_process(const std::string& sandbox, const std::string& process,
+                                       const ResumeFirst&) override {
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    const auto* found = find_process(process);
+    if (found == nullptr) return Error{ErrorCode::kNotFound, "no process " + process, {}};
+    if (!found->managed) return Error{ErrorCode::kConflict, "process " + process + " was not detached", {}};
+    return found->pid + 1000;
+  }
+
+  Result<void> logs(const std::string& sandbox, const std::string& process, const LogOptions& options,
+                    const TakeLog& take, const ResumeFirst&) override {
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    if (find_process(process) == nullptr) return Error{ErrorCode::kNotFound, "no log", {}};
+    state_->last_log = options;
+    for (const auto& output : state_->log) {
+      if (!take(output)) return {};
+    }
+    if (state_->log_error) return *state_->log_error;
+    return {};
+  }
+
   Result<SandboxInfo> terminate(const std::string& sandbox) override {
     auto* record = find(sandbox);
     if (record == nullptr) return missing(sandbox);
@@ -275,6 +318,12 @@ class FakeRuntime final : public Runtime {
       if (each.session == session) return true;
     }
     return false;
+  }
+  const ProcessRecord* find_process(const std::string& process) const {
+    for (const auto& each : state_->processes) {
+      if (each.name == process || std::to_string(each.pid) == process) return &each;
+    }
+    return nullptr;
   }
   registry::SandboxRecord* find(const std::string& sandbox) {
     for (auto& record : state_->records) {

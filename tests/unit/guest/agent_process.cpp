@@ -53,7 +53,8 @@ namespace {
     co_return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
   };
   Terminals terminals(context, terminal_lease);
-  Service service(context, terminals, {freeze, quiescence}, {configure, read_metrics}, log);
+  Processes processes(context);
+  Service service(context, {terminals, processes}, {freeze, quiescence}, {configure, read_metrics}, log);
   service.reach(Service::Stage::kWhole);
   auto link =
       Link::create(io.get_executor(), std::move(port),

@@ -204,14 +204,16 @@ TEST_CASE_METHOD(Fixture, "a keyboard that ends ends the input behind what was t
 TEST_CASE_METHOD(Fixture, "a megabyte that is pasted arrives whole") {
   std::string text;
   while (text.size() < 1'000'000) text += "line " + std::to_string(text.size()) + "\r";
-  auto request =
-      in_terminal(shell("stty raw -echo; echo ready; head -c " + std::to_string(text.size()) + " | cksum"));
-  const auto outcome = run(io, test::execute(client.get(), request, text));
+  auto screen = open(
+      in_terminal(shell("stty raw -echo; echo ready; head -c " + std::to_string(text.size()) + " | cksum")));
+  REQUIRE(run(io, screen.see("ready")));
+  constexpr std::size_t kPiece = 32768;
+  for (std::size_t at = 0; at < text.size(); at += kPiece) run(io, screen.type(text.substr(at, kPiece)));
+  CHECK(exited(run(io, screen.finish()), 0));
   auto piped = shell("cksum");
   piped.stdin_stream = true;
   const auto expected = run(io, test::execute(client.get(), piped, text));
-  REQUIRE(outcome.exit);
-  CHECK(outcome.out.find(expected.out.substr(0, expected.out.find('\n'))) != std::string::npos);
+  CHECK(screen.shown.find(expected.out.substr(0, expected.out.find('\n'))) != std::string::npos);
 }
 
 TEST_CASE_METHOD(Fixture, "a client that does not read holds up the command, and Ctrl-C still ends it") {

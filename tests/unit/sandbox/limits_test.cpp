@@ -176,5 +176,16 @@ TEST_CASE("recorded text is UTF-8 without NUL") {
   }
 }
 
+TEST_CASE("processes have names that are no numbers, and back-offs of up to a day") {
+  CHECK(check_process_name("web-1"));
+  for (const auto* bad : {"", "1", "a b", "\x1b[31m"}) {
+    check_refused(check_process_name(bad), "process name \"", "web-1");
+  }
+  CHECK(check_backoff_ms("initial back-off", 1));
+  CHECK(check_backoff_ms("initial back-off", 86'400'000));
+  check_refused(check_backoff_ms("initial back-off", 0), "initial back-off of 0 ms", "1000");
+  check_refused(check_backoff_ms("longest back-off", 86'400'001), "longest back-off", "1000");
+}
+
 }  // namespace
 }  // namespace tl
