@@ -5,10 +5,6 @@
 #include "cli/values.hpp"
 
 namespace tl::cli {
-namespace {
-
-
-}  // namespace
 
 void add_creation_flags(Command& command, CreateRequest& request,
                         const std::vector<std::string>& image_names) {
@@ -41,12 +37,13 @@ void add_creation_flags(Command& command, CreateRequest& request,
                            .set = store(request.snapshot),
                            .completes = Completes::kSnapshot});
   add_network_flags(command, request.network);
-  command.flags.push_back({.names = {"-x", "--expose"},
-                           .value = "PORT",
-                           .help = "hold this port of the sandbox open on 127.0.0.1 here (see 'tl sbx port'); may "
-                                   "be given several times",
-                           .set = append_whole(request.exposed_ports),
-                           .repeats = Flag::Repeats::kMany});
+  command.flags.push_back(
+      {.names = {"-x", "--expose"},
+       .value = "PORT",
+       .help = "hold this port of the sandbox open on 127.0.0.1 here (see 'tl sbx port'); may "
+               "be given several times",
+       .set = append_whole(request.exposed_ports),
+       .repeats = Flag::Repeats::kMany});
   command.flags.push_back(
       {.names = {"--accel"},
        .value = "auto|kvm|tcg",

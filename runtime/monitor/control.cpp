@@ -32,6 +32,10 @@ Result<UniqueFd> unix_socket() {
   return fd;
 }
 
+bool is_port(const json& number) {
+  return number.is_number_unsigned() && number.get<std::uint64_t>() - 1 < 65535;
+}
+
 Error malformed(const char* what) {
   return Error{ErrorCode::kFailure, fmt::format("the monitor's {} is malformed", what), ""};
 }
@@ -47,14 +51,6 @@ std::string to_json(const LiveStatus& status) {
   if (!status.ports.empty()) document["ports"] = status.ports;
   return document.dump();
 }
-
-namespace {
-
-bool is_port(const json& number) {
-  return number.is_number_unsigned() && number.get<std::uint64_t>() - 1 < 65535;
-}
-
-}  // namespace
 
 Result<LiveStatus> status_from_json(std::string_view text) {
   const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);

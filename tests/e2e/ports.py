@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports of a sandbox, here: tunnel."""
+"""Ports of a sandbox, here: tunnel, port, create --expose."""
 
 import contextlib
 import hashlib
@@ -145,6 +145,67 @@ class Tunnel(cases.SandboxCase):
         self.assertOutcome(self.tl.sbx("tunnel", self.box, "80", "-l", "65536"), 5, "port")
         self.assertOutcome(self.tl.sbx("tunnel", self.box, "http"), 5)
         self.assertOutcome(self.tl.sbx("tunnel", "nobody", "80"), 3, "nobody")
+
+
+class Exposed(cases.GuestCase):
+    def setUp(self):
+        self.tl = self.home_of_its_own()
+
+    def serve(self, box, port):
+        server = f"import socketserver as s\nclass H(s.BaseRequestHandler):\n def handle(self): self.request.sendall(b'from {port}')\ns.TCPServer(('127.0.0.1', {port}), H).serve_forever()"
+        self.tl.ok("exec", box, "--detach", "--name", f"server-{port}", "--", "python3", "-c", server)
+
+    def ports(self, box):
+        return {each["port"]: each["address"] for each in self.tl.ok("port", "ls", box, "--json").json}
+
+    def heard(self, address):
+        host, port = address.split(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=60) as connection:
+                return connection.recv(100)
+        except ConnectionResetError:
+            return b""
+
+    def hears(self, box, port):
+        address = self.ports(box)[port]
+        self.eventually(lambda: self.heard(address) == f"from {port}".encode(), f"port {port} answers")
+
+    def test_what_is_exposed_at_creation_is_held_open_while_it_runs(self):
+        box = self.tl.create("harbour", "-x", "7001", "--expose", "7002")
+        self.assertEqual(set(self.ports(box)), {7001, 7002})
+        self.serve(box, 7001)
+        self.hears(box, 7001)
+        self.tl.ok("suspend", box)
+        self.assertEqual(self.ports(box), {7001: None, 7002: None})
+        self.tl.ok("resume", box)
+        self.hears(box, 7001)
+        address = self.ports(box)[7001]
+        self.tl.ok("terminate", box)
+        with self.assertRaises(ConnectionRefusedError):
+            self.heard(address)
+
+    def test_ports_come_and_go_while_it_runs(self):
+        box = self.tl.create("harbour")
+        self.assertEqual(self.ports(box), {})
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            number = taken.getsockname()[1]
+            address = self.tl.ok("port", "expose", box, str(number)).text
+        self.assertNotEqual(address, f"127.0.0.1:{number}", "that is taken, so it is at another")
+        self.assertEqual(self.ports(box), {number: address})
+        self.serve(box, number)
+        self.hears(box, number)
+        self.assertEqual(self.tl.ok("port", "expose", box, str(number)).text, address, "it stays where it is")
+        self.assertEqual(self.tl.ok("port", "rm", box, str(number)).text, str(number))
+        with self.assertRaises(ConnectionRefusedError):
+            self.heard(address)
+        self.assertOutcome(self.tl.sbx("port", "rm", box, str(number)), 3, "not exposed")
+
+    def test_what_is_no_port_is_refused_and_nothing_is_changed(self):
+        box = self.tl.create("harbour")
+        self.assertOutcome(self.tl.sbx("port", "expose", box, "7001", "65536"), 5, "65536")
+        self.assertEqual(self.ports(box), {})
+        self.assertOutcome(self.tl.sbx("create", "-x", "0"), 5, "port 0")
+        self.assertOutcome(self.tl.sbx("port", "ls", "nobody"), 3, "nobody")
 
 
 class Ends(cases.GuestCase):

@@ -31,6 +31,7 @@ struct FakeState {
   std::function<void()> while_busy = [] {};  // in resume(), copy() and copy_files()
   Pruned pruned;
   std::optional<TunnelRequest> last_tunnel;
+  std::vector<ExposedPort> ports;  // of every sandbox
   std::vector<SessionInfo> sessions;
   std::vector<ProcessRecord> processes;
   std::vector<LogOutput> log;      // of each managed process
@@ -87,7 +88,7 @@ class FakeRuntime final : public Runtime {
   Result<SandboxInfo> describe(const std::string& sandbox) override {
     const auto* record = find(sandbox);
     if (record == nullptr) return missing(sandbox);
-    return SandboxInfo{*record, LiveInfo{.memory_used_bytes = 3u << 20, .layers = 1}};
+    return SandboxInfo{*record, LiveInfo{.memory_used_bytes = 3u << 20, .layers = 1, .ports = state_->ports}};
   }
 
   Result<SandboxInfo> rename(const std::string& sandbox, const std::string& new_name) override {

@@ -17,13 +17,15 @@ namespace tl::monitor {
 namespace {
 
 TEST_CASE("a status survives its JSON form") {
-  const LiveStatus status{123456789, 42, 3, 17};
+  LiveStatus status{123456789, 42, 3, 17};
+  status.ports = {{80, 8080}, {65535, 1}};
   const auto back = status_from_json(to_json(status));
   REQUIRE(back.has_value());
   CHECK(back->memory_used_bytes == 123456789);
   CHECK(back->disk_used_bytes == 42);
   CHECK(back->layers == 3);
   CHECK(back->timeout_left_secs == 17);
+  CHECK(back->ports == status.ports);
   CHECK(!status_from_json(to_json(LiveStatus{}))->timeout_left_secs);
 }
 
@@ -32,6 +34,12 @@ TEST_CASE("a status that is not one is refused") {
        {"", "{}", "[]", "{\"layers\":1}", "{\"memory_used_bytes\":-1,\"disk_used_bytes\":0,\"layers\":0}",
         "{\"memory_used_bytes\":\"1\",\"disk_used_bytes\":0,\"layers\":0}", "nonsense"}) {
     CHECK(!status_from_json(text).has_value());
+  }
+  for (const std::string ports :
+       {"1", "[1]", "[[80]]", "[[80, 0]]", "[[65536, 1]]", "[[80, -1]]", "{\"a\": 1}"}) {
+    INFO(ports);
+    CHECK(
+        !status_from_json(R"({"memory_used_bytes":1,"disk_used_bytes":0,"layers":0,"ports":)" + ports + "}"));
   }
 }
 
