@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/runtime.hpp"
 
 namespace tl::cli::test {
