@@ -164,8 +164,22 @@ Registry::Loaded Registry::correct_dead(const Loaded& dead) {
 Result<Registry::Loaded> Registry::save(const Loaded& before, SandboxRecord after, Durability durability) {
   auto text = format_document(after, before.text);
   if (!text) return text.error();
-  if (auto written = documents_.write(after.sandbox_id, *text, durability); !written) return written.error();
+  auto written = documents_.write(after.sandbox_id, *text, durability);
+  if (!written && written.error().code == ErrorCode::kHostLacks &&
+      after.status == SandboxState::kTerminated) {
+    spare_room(after.sandbox_id);
+    written = documents_.write(after.sandbox_id, *text, durability);
+  }
+  if (!written) return written.error();
   return Loaded{std::move(after), *std::move(text)};
+}
+
+// On a full disk, what a sandbox that ends can do without gives the room for the words that say so: even when
+// they cannot be written all the same, its disk is there.
+void Registry::spare_room(const std::string& id) const {
+  std::error_code ignored;
+  for (const char* name : {layout::kMonitorLog, layout::kConsoleLog, layout::kMachine})
+    std::filesystem::remove_all(work_path(id) / name, ignored);
 }
 
 // Whatever a Terminated sandbox no longer needs. Harmless when there is nothing.

@@ -121,6 +121,7 @@ class Registry {
   [[nodiscard]] static Durability durability_of(const SandboxRecord& record);
   Loaded correct_dead(const Loaded& dead);
   Result<void> clear_away(const SandboxRecord& record);
+  void spare_room(const std::string& id) const;
   [[nodiscard]] Result<void> remove_work(const std::string& id) const;
 
   // nullopt: the ID or the name turned out to be taken, try again.

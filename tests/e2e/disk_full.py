@@ -72,6 +72,15 @@ class SmallDisks(cases.GuestCase):
         third = tl.create("third")
         self.assertEqual(tl.ok("exec", third, "echo", "works").text, "works")
 
+    def test_a_sandbox_can_be_terminated_on_a_full_disk(self):
+        tl = self.on_a_disk_of(96)
+        box = tl.create("victim")
+        self.fill(tl)
+        self.assertEqual(free(tl), 0)
+        tl.ok("terminate", box)
+        self.assertEqual(tl.status(box), "terminated")
+        self.assertGreater(free(tl), 0)
+
     def test_space_that_comes_back_can_be_written_again(self):
         tl = self.on_a_disk_of(96)
         box = tl.create()
