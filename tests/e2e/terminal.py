@@ -79,10 +79,15 @@ class Shell(TerminalCase):
 
     def test_a_resize_is_seen_inside_at_once(self):
         terminal = self.shell_at()
-        self.type(terminal, b"trap 'stty size' WINCH; echo se''t", b"set\r\n")
+        # Not the shell at its prompt: what comes just before it waits for a key is only seen with the key.
+        loop = b"sh -c \"trap 'stty size' WINCH; echo se''t; while :; do sleep 0.1; done\""
+        self.type(terminal, loop, b"set\r\n")
         terminal.resize(41, 133)
         terminal.wait_for(b"41 133")
-        terminal.press(b"exit\r")
+        terminal.screen = b""
+        terminal.press(b"\x03")
+        terminal.wait_for(PROMPT)
+        terminal.press(b"exit 0\r")
         self.assertEnds(terminal, 0)
 
     def test_bytes_of_the_screen_are_left_alone(self):
