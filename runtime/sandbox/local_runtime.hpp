@@ -99,9 +99,10 @@ class LocalRuntime final : public Runtime {
                                 std::vector<std::byte> body);
   // The sandbox of one end of a copy, awake and waiting for the request.
   Result<FilesEnd> reach(const FilePlace& place, const FileCopy& copy);
-  // Changes the record of a live sandbox, and lets its monitor do as it says.
-  Result<void> change_ports(const std::string& sandbox,
-                            const std::function<Result<void>(registry::SandboxRecord&)>& change);
+  // Changes the record of a live sandbox and, by a request at `path`, lets its monitor do as it says then.
+  Result<registry::SandboxRecord> change_live(
+      const std::string& sandbox, const char* path,
+      const std::function<Result<void>(registry::SandboxRecord&)>& change);
   // Makes the disk of a live ephemeral sandbox one that outlives the host's next power failure.
   Result<void> keep_disk(const registry::SandboxRecord& record);
   // The life lock of a sandbox that is suspended, or about to be; nothing when it is anything else by the
