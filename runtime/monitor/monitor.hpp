@@ -57,6 +57,8 @@ class Monitor {
 
  private:
   using StreamPtr = std::shared_ptr<http2::Stream>;
+  // How long a machine whose agent link broke may take to say why it ended.
+  static constexpr std::chrono::seconds kExitGrace{2};
 
   // The way up.
   Result<void> prepare();
@@ -114,6 +116,7 @@ class Monitor {
   [[nodiscard]] std::optional<std::chrono::seconds> until_timeout() const;
   [[nodiscard]] std::optional<std::chrono::seconds> until_idle_timeout() const;
 
+  // What is asked over the control socket (monitor_serving.cpp).
   void serve(StreamPtr stream);
   asio::awaitable<void> pass_to_agent(StreamPtr stream);
   asio::awaitable<void> report_status(StreamPtr stream);

@@ -84,7 +84,8 @@ Result<std::string> LocalRuntime::ask_agent(const SandboxRecord& record, const c
   if (!control) return explain_loss(record.sandbox_id, control.error());
   auto answer =
       ask_monitor(*std::move(control), {"POST", path, std::move(body)}, AfterAnswer::kReturn, kAnswerLimit);
-  if (!answer) return explain_loss(record.sandbox_id, answer.error());
+  if (!answer && answer.error().code != ErrorCode::kNotFound)
+    return explain_loss(record.sandbox_id, answer.error());
   return answer;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "runtime/monitor/control.hpp"
-#include "runtime/sandbox/control_client.hpp"
 #include "runtime/sandbox/exec_client.hpp"
 #include "runtime/sandbox/liveness.hpp"
 #include "runtime/sandbox/local_runtime.hpp"
@@ -11,11 +10,8 @@
 namespace tl {
 namespace {
 
-using namespace std::chrono_literals;
 using registry::SandboxRecord;
 using registry::SandboxState;
-
-constexpr auto kAnswerLimit = 30s;
 
 bool is_aside(const SandboxRecord& record) {
   return record.status == SandboxState::kSuspended || record.status == SandboxState::kSuspending;
@@ -76,11 +72,8 @@ Result<ExecOutcome> LocalRuntime::converse(const SandboxRecord& record, const Ex
 Result<std::vector<SessionInfo>> LocalRuntime::sessions(const std::string& sandbox, const ResumeFirst& how) {
   const auto record = find_running(sandbox, how);
   if (!record) return record.error();
-  auto control = connect(record->sandbox_id);
-  if (!control) return explain_loss(record->sandbox_id, control.error());
-  const auto answer =
-      ask_monitor(*std::move(control), {"POST", guest::kTerminalsPath}, AfterAnswer::kReturn, kAnswerLimit);
-  if (!answer) return explain_loss(record->sandbox_id, answer.error());
+  const auto answer = ask_agent(*record, guest::kTerminalsPath, {});
+  if (!answer) return answer.error();
   const auto list = guest::decode<guest::TerminalList>(std::as_bytes(std::span(*answer)));
   if (!list) return list.error().within("list the sessions");
   std::vector<SessionInfo> sessions;
@@ -105,14 +98,11 @@ Result<void> LocalRuntime::remove_session(const std::string& sandbox, std::int64
                                           const ResumeFirst& how) {
   const auto record = find_running(sandbox, how);
   if (!record) return record.error();
-  auto control = connect(record->sandbox_id);
-  if (!control) return explain_loss(record->sandbox_id, control.error());
-  const auto answer = ask_monitor(
-      *std::move(control), {"POST", guest::kRemoveTerminalPath, guest::encode(guest::TerminalId{session})},
-      AfterAnswer::kReturn, kAnswerLimit);
+  const auto answer =
+      ask_agent(*record, guest::kRemoveTerminalPath, guest::encode(guest::TerminalId{session}));
   if (answer) return {};
   if (answer.error().code == ErrorCode::kNotFound) return no_such_session(*record, session);
-  return explain_loss(record->sandbox_id, answer.error());
+  return answer.error();
 }
 
 }  // namespace tl
