@@ -9,10 +9,13 @@ Command make_port() {
   command.name = "port";
   command.summary = "hold ports of a sandbox open here, and list those that are";
   command.description =
-      "An exposed port of a sandbox is a port of this machine's 127.0.0.1 for as long as the sandbox runs: the "
-      "one of the same number, or where that is taken or reserved for root any that is free. What connects to "
+      "An exposed port of a sandbox is a port of this machine's 127.0.0.1 for as long as the sandbox runs: "
+      "the "
+      "one of the same number, or where that is taken or reserved for root any that is free. What connects "
+      "to "
       "it is connected to whoever listens inside, on the sandbox's own loopback or on all its addresses. "
-      "'tl sbx create --expose' does the same from the beginning, and 'tl sbx tunnel' for as long as it runs.";
+      "'tl sbx create --expose' does the same from the beginning, and 'tl sbx tunnel' for as long as it "
+      "runs.";
   command.examples = {{"tl sbx port expose my-env 8000", "Hold port 8000 of my-env open here."},
                       {"tl sbx port ls my-env", "Which ports are held open, and where."}};
   command.exit_statuses = group_statuses();

@@ -47,7 +47,8 @@ Command make_port_ls() {
   command.aliases = {"list"};
   command.summary = "list the exposed ports of a sandbox";
   command.description =
-      "Lists the exposed ports of a sandbox with their addresses here, which they have while the sandbox runs.";
+      "Lists the exposed ports of a sandbox with their addresses here, which they have while the sandbox "
+      "runs.";
   command.operands.push_back({.name = "ID",
                               .help = "the sandbox's ID or name",
                               .set = store(arguments->sandbox),

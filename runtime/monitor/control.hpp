@@ -24,7 +24,8 @@ inline constexpr const char* kStatusPath = "/v1/monitor/status";  // GET → Liv
 inline constexpr const char* kStartSyncingPath = "/v1/monitor/start-syncing";
 // POST; the record has another network policy, which holds when a LaunchReport without an error is there.
 inline constexpr const char* kNetworkPath = "/v1/monitor/network";
-// POST; the record has other exposed ports, which are held open when a LaunchReport without an error is there.
+// POST; the record has other exposed ports, which are held open when a LaunchReport without an error is
+// there.
 inline constexpr const char* kPortsPath = "/v1/monitor/ports";
 // POST; answered with a LaunchReport when it is done, or (soon) when it is begun. Then the monitor ends.
 inline constexpr const char* kSuspendPath = "/v1/monitor/suspend";

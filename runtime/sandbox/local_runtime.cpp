@@ -84,8 +84,8 @@ Result<SandboxInfo> LocalRuntime::describe(const std::string& sandbox) {
   if (!answer) return info;
   const auto status = monitor::status_from_json(*answer);
   if (!status) return info;
-  info.live = LiveInfo{status->memory_used_bytes, status->disk_used_bytes, status->layers, std::nullopt,
-                       std::nullopt, {}};
+  info.live = LiveInfo{
+      status->memory_used_bytes, status->disk_used_bytes, status->layers, std::nullopt, std::nullopt, {}};
   if (status->timeout_left_secs) info.live->until_timeout = std::chrono::seconds(*status->timeout_left_secs);
   if (status->idle_timeout_left_secs)
     info.live->until_idle_timeout = std::chrono::seconds(*status->idle_timeout_left_secs);

@@ -90,8 +90,7 @@ class Runtime {
 
   // Holds ports of a sandbox open on this machine's 127.0.0.1 for as long as it runs, or holds them no longer
   // (kNotFound for one that was not). LiveInfo::ports says where they are.
-  virtual Result<SandboxInfo> expose(const std::string& sandbox,
-                                     const std::vector<std::uint32_t>& ports) = 0;
+  virtual Result<SandboxInfo> expose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) = 0;
   virtual Result<SandboxInfo> unexpose(const std::string& sandbox,
                                        const std::vector<std::uint32_t>& ports) = 0;
 

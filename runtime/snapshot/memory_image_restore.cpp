@@ -26,8 +26,8 @@ Result<void> map_over(std::byte* at, std::uint64_t bytes, int file, std::uint64_
   return {};
 }
 
-// Whether the first look at a hole through a mapping takes a page of the file system's, as tmpfs does; and when
-// that is full, there is SIGBUS for whoever looks, and EFAULT for the guest.
+// Whether the first look at a hole through a mapping takes a page of the file system's, as tmpfs does; and
+// when that is full, there is SIGBUS for whoever looks, and EFAULT for the guest.
 bool holes_take_space(int file) {
   struct statfs status;
   return ::fstatfs(file, &status) == 0 && status.f_type == TMPFS_MAGIC;
