@@ -69,15 +69,6 @@ int create(Context& context, Arguments& arguments) {
   return kSuccess;
 }
 
-void add_unavailable_flags(Command& command) {
-  command.flags.push_back(
-      {.names = {"-e", "--entrypoint"},
-       .value = "WORD",
-       .help = {},
-       .unavailable_until = "this version of tl starts nothing by itself in a sandbox: use 'tl sbx exec'",
-       .repeats = Flag::Repeats::kMany});
-}
-
 }  // namespace
 
 Command make_create() {
@@ -111,6 +102,13 @@ Command make_create() {
                            .value = "SECS",
                            .help = "the same, SECS seconds after it was last used; 0 is never (the default)",
                            .set = store_whole(request.idle_timeout_secs)});
+  command.flags.push_back(
+      {.names = {"-e", "--entrypoint"},
+       .value = "WORD",
+       .help = "a command to start with the sandbox, a word at a time: the process 'entrypoint' of 'tl sbx "
+               "ps' and 'tl sbx logs' (default: what the image says)",
+       .set = append(request.entrypoint),
+       .repeats = Flag::Repeats::kMany});
   command.flags.push_back({.names = {"-n", "--no-wait"},
                            .value = "",
                            .help = "do not wait until the sandbox takes commands",
@@ -119,12 +117,12 @@ Command make_create() {
                            .value = "",
                            .help = "print the sandbox as JSON",
                            .set = choose(arguments->form, Form::kJson)});
-  add_unavailable_flags(command);
   command.examples = {
       {"tl sbx create", "Create an ephemeral sandbox."},
       {"tl sbx create my-env --cpus 2 --memory 4096", "Create one called my-env with two CPUs and 4 GiB."},
       {"tl sbx create my-env --idle-timeout 900", "Create one that is suspended when nobody uses it."},
       {"tl sbx create -A pypi.org -A files.pythonhosted.org", "Create one that reaches these two only."},
+      {"tl sbx create web -x 8000 -e python3 -e -m -e http.server", "Create one that serves its files."},
       {"tl sbx create --snapshot warm", "Create one from the snapshot called warm."},
       {"id=$(tl sbx create --timeout 300)", "Create one that is gone after five minutes, and keep its ID."}};
   command.exit_statuses = statuses({kNoSuchThing, kConflict, kBadValue, kHostLacks});

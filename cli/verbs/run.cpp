@@ -76,9 +76,12 @@ Command make_run() {
   command.description =
       "Creates an ephemeral sandbox, runs COMMAND in it as 'tl sbx exec' does, and terminates it, whatever "
       "happens: Ctrl-C leaves "
-      "nothing behind either. Flags of tl end at COMMAND.";
+      "nothing behind either. Without a COMMAND it is the image's: its ENTRYPOINT and CMD. Flags of tl end "
+      "at COMMAND.";
+  arguments->request.image_entrypoint = ImageEntrypoint::kLeave;
   add_creation_flags(command, arguments->request, {"-i", "--image"});
   add_exec_flags(command, arguments->options, {"--interactive"});
+  command.tail.needed = Tail::Needed::kNo;
   command.flags.push_back({.names = {"-k", "--keep"},
                            .value = "",
                            .help = "do not terminate the sandbox; its ID is printed on stderr",

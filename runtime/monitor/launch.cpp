@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/io.hpp"
+#include "runtime/guest/protocol/frame.hpp"
 #include "runtime/monitor/control.hpp"
 #include "runtime/registry/document.hpp"
 
@@ -26,12 +27,21 @@ Error died() {
   return Error{ErrorCode::kFailure, "the monitor ended before the sandbox was ready", ""};
 }
 
-Result<void> send_record(int fd, const registry::SandboxRecord& record) {
-  const auto text = registry::format_document(record);
-  if (!text) return text.error();
-  const auto length = static_cast<std::uint32_t>(text->size());
-  std::string message(reinterpret_cast<const char*>(&length), sizeof length);
-  return write_all(fd, message + *text);
+// What stands before the two parts of the orders.
+struct OrdersHead {
+  std::uint32_t record_bytes;
+  std::uint32_t entrypoint_bytes;
+};
+
+Result<void> send_orders(int fd, const LaunchSpec& spec) {
+  const auto record = registry::format_document(spec.record);
+  if (!record) return record.error();
+  const OrdersHead head{static_cast<std::uint32_t>(record->size()),
+                        static_cast<std::uint32_t>(spec.entrypoint.size())};
+  std::string message(reinterpret_cast<const char*>(&head), sizeof head);
+  message += *record;
+  message.append(reinterpret_cast<const char*>(spec.entrypoint.data()), spec.entrypoint.size());
+  return write_all(fd, message);
 }
 
 constexpr std::array kOrigins{std::pair{Origin::kBoot, std::string_view("boot")},
@@ -55,17 +65,20 @@ std::optional<Origin> origin_of(std::string_view word) {
   return std::nullopt;
 }
 
-Result<registry::SandboxRecord> receive_record(int launch_fd, const std::string& id) {
-  std::uint32_t length = 0;
-  if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(&length, 1))); !read)
+Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id) {
+  OrdersHead head{};
+  if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(&head, 1))); !read)
     return read.error();
-  if (length > registry::kMaxDocumentBytes) return Error{ErrorCode::kFailure, "the record is too long", ""};
-  std::string text(length, '\0');
+  if (head.record_bytes > registry::kMaxDocumentBytes || head.entrypoint_bytes > guest::kMaxStartPayload)
+    return Error{ErrorCode::kFailure, "the orders are too long", ""};
+  std::string text(std::size_t{head.record_bytes} + head.entrypoint_bytes, '\0');
   if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(text))); !read) return read.error();
-  auto parsed = registry::parse_document(id, text);
+  const std::string_view all = text;
+  auto parsed = registry::parse_document(id, all.substr(0, head.record_bytes));
   auto* const record = std::get_if<registry::SandboxRecord>(&parsed);
   if (record == nullptr) return Error{ErrorCode::kFailure, "the record is not readable", ""};
-  return std::move(*record);
+  const auto entrypoint = std::as_bytes(std::span(all.substr(head.record_bytes)));
+  return LaunchOrders{std::move(*record), {entrypoint.begin(), entrypoint.end()}};
 }
 
 Result<Launch> Launch::start(LaunchSpec spec) {
@@ -93,7 +106,7 @@ Result<Launch> Launch::start(LaunchSpec spec) {
   auto process = ChildProcess::spawn(child);
   if (!process) return process.error().within("start the monitor");
   process->detach();
-  if (auto sent = send_record(link->first.get(), spec.record); !sent) return sent.error();
+  if (auto sent = send_orders(link->first.get(), spec); !sent) return sent.error();
   return Launch(std::move(link->first));
 }
 

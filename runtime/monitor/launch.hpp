@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/child_process.hpp"
 #include "common/result.hpp"
@@ -36,6 +38,8 @@ struct LaunchSpec {
   std::string cpu;           // AcceleratorChoice::fingerprint
   std::string template_key;  // a template to be made when it has booted; empty: none
   Origin origin = Origin::kBoot;
+  // A guest::ExecRequest, detached and encoded, that a guest begins with; empty: none.
+  std::vector<std::byte> entrypoint;
   UniqueFd life_lock;  // held; passed on without a gap
   UniqueFd listener;   // of listen_control(): commands can connect before the monitor is there
   UniqueFd log;        // the monitor's stdout and stderr
@@ -70,7 +74,11 @@ inline constexpr int kLifeLockFd = 3;
 inline constexpr int kLaunchFd = 4;
 inline constexpr int kListenerFd = 5;
 
-// The first thing on the link, from the creator: the record, so that the monitor need not look for it.
-Result<registry::SandboxRecord> receive_record(int launch_fd, const std::string& id);
+// The first thing on the link, from the creator, so that the monitor need not look for it.
+struct LaunchOrders {
+  registry::SandboxRecord record;
+  std::vector<std::byte> entrypoint;  // as LaunchSpec has it
+};
+Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id);
 
 }  // namespace tl::monitor

@@ -18,9 +18,11 @@
 #include <fmt/format.h>
 
 #include "common/io.hpp"
+#include "common/printable.hpp"
 #include "common/random.hpp"
 #include "runtime/monitor/control.hpp"
 #include "runtime/monitor/footprint.hpp"
+#include "runtime/monitor/guest_command.hpp"
 #include "runtime/network/plan.hpp"
 #include "runtime/registry/paths.hpp"
 
@@ -32,6 +34,8 @@ using namespace std::chrono_literals;
 // An emulated machine on a busy host takes its time; one that takes longer than this will not come.
 constexpr auto kBootLimit = 180s;
 constexpr std::size_t kEntropyBytes = 64;
+constexpr auto kEntrypointLimit = 30s;
+constexpr std::size_t kShownBytes = 1000;  // of a guest's own words
 // How long an agent in an old session may take to answer, before it is asked once more.
 constexpr auto kOldSessionRetry = 100ms;
 constexpr const char* kDefaultHostname = "tl-sbx";
@@ -193,12 +197,29 @@ asio::awaitable<Result<void>> Monitor::boot() {
     const auto able = co_await make_template();
     if (!able) co_return able.error().within("go on after making a template");
   }
+  const auto begun = co_await start_entrypoint();
+  if (!begun) co_return begun;
   if (auto exposed = ports_.set(record_.exposed_ports); !exposed)
     co_return exposed.error().within("expose the sandbox's ports");
   if (auto running = become(registry::SandboxState::kRunning); !running) co_return running;
   ready_ = true;
   changed_.notify_all();
   co_return Result<void>();
+}
+
+// A guest that goes on from where it was has its entrypoint, or has had it.
+asio::awaitable<Result<void>> Monitor::start_entrypoint() {
+  const bool begins = options_.origin == Origin::kBoot || options_.origin == Origin::kTemplate;
+  if (!begins || options_.entrypoint.empty()) co_return Result<void>();
+  const auto ran = co_await run_in_guest(*agent_, std::move(options_.entrypoint), kEntrypointLimit);
+  if (!ran) co_return ran.error().within("start the entrypoint");
+  if (!*ran) co_return Result<void>();
+  const std::string why = make_printable((*ran)->message, kShownBytes);
+  log_.info("the entrypoint did not start: {}", why);
+  // One that was not asked for is the image's; and a sandbox that was there before is of use without it.
+  if (!is_new_ || record_.entrypoint.empty()) co_return Result<void>();
+  co_return Error{ErrorCode::kFailure, fmt::format("the entrypoint did not start: {}", why),
+                  "--entrypoint wants a program that the image has"};
 }
 
 Result<void> Monitor::become(registry::SandboxState state, std::string reason) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
@@ -41,6 +42,7 @@ class Monitor {
     std::string cpu;  // as LaunchSpec has them
     std::string template_key;
     Origin origin = Origin::kBoot;
+    std::vector<std::byte> entrypoint;
     Lifetime lifetime = Lifetime::kOwn;
     UniqueFd life_lock;  // inherited, held
     UniqueFd creator;    // our end of the creator's socket pair
@@ -73,6 +75,8 @@ class Monitor {
   // Whatever goes wrong with the template: the error is that of a sandbox that cannot go on
   // (monitor_template.cpp).
   asio::awaitable<Result<void>> make_template();
+  asio::awaitable<void> warm_up();
+  asio::awaitable<Result<void>> start_entrypoint();
   Result<void> become(registry::SandboxState state, std::string reason = "");
   void report_launch(const std::optional<Error>& error);
   // The way down.

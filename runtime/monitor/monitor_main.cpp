@@ -74,9 +74,10 @@ Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
   options.life_lock.reset(kLifeLockFd);
   options.creator.reset(kLaunchFd);
   options.listener.reset(kListenerFd);
-  auto record = receive_record(kLaunchFd, arguments.sandbox);
-  if (!record) return record.error();
-  options.record = *std::move(record);
+  auto orders = receive_orders(kLaunchFd, arguments.sandbox);
+  if (!orders) return orders.error();
+  options.record = std::move(orders->record);
+  options.entrypoint = std::move(orders->entrypoint);
 
   asio::io_context context(1);
   Monitor monitor(context, std::move(options), log);

@@ -2,8 +2,8 @@
 // How a monitor leaves a template of the machine that it has just booted: one in which no command runs and
 // which nobody has asked anything, so that what is started from it has as little as possible to do and is
 // nobody's copy. It costs the first `create` of its kind some time, and saves every later one more.
+#include "runtime/monitor/guest_command.hpp"
 #include "runtime/monitor/monitor.hpp"
-#include "runtime/monitor/warm_up.hpp"
 #include "runtime/snapshot/template_store.hpp"
 
 namespace tl::monitor {
@@ -18,6 +18,16 @@ constexpr std::uint64_t kTemplateBytes = std::uint64_t{4} << 30;
 
 }  // namespace
 
+// A guest that is kept has in its page cache what the first command of every sandbox needs: the users, a
+// shell, the dynamic linker and the C library. An image without them stays cold.
+asio::awaitable<void> Monitor::warm_up() {
+  guest::ExecRequest request;
+  request.argv = {"sh", "-c", "/bin/true"};
+  request.listed = false;
+  const auto ran = co_await run_in_guest(*agent_, guest::encode(request), kAgentLimit);
+  if (!ran) log_.info("{}", ran.error().within("run a first command").message);
+}
+
 asio::awaitable<Result<void>> Monitor::make_template() {
   auto store = snapshot::TemplateStore::open(options_.home);
   if (!store) {
@@ -29,8 +39,7 @@ asio::awaitable<Result<void>> Monitor::make_template() {
     log_.info("no template: {}", draft.error().message);
     co_return Result<void>();
   }
-  const auto warm = co_await warm_up(*agent_, kAgentLimit);
-  if (!warm) log_.info("{}", warm.error().message);
+  co_await warm_up();
   // In a guest that is between two sessions the next host need not end the old one first.
   auto link = co_await agent_->part(kAgentLimit);
   if (!link) co_return link.error();

@@ -10,6 +10,7 @@
 #include "common/io.hpp"
 #include "runtime/machine/probe/verdict.hpp"
 #include "runtime/monitor/control.hpp"
+#include "runtime/sandbox/exec_request.hpp"
 #include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/local_runtime.hpp"
 #include "runtime/sandbox/machine_files.hpp"
@@ -130,6 +131,7 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_of_image(const CreateRequest& re
   draft.record.accelerator = machine::accelerator_name(accelerator->accelerator);
   draft.kernel = *std::move(kernel);
   draft.image = image->root_file;
+  draft.config = image->manifest.config;
   draft.cpu = std::move(accelerator->fingerprint);
   if (request.template_use == TemplateUse::kWhenThere) look_for_template(draft);
   return draft;
@@ -216,6 +218,7 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& recor
   draft.record.accelerator = machine::accelerator_name(accelerator->accelerator);
   draft.kernel = *std::move(kernel);
   draft.image = image->root_file;
+  draft.config = image->manifest.config;
   draft.cpu = std::move(accelerator->fingerprint);
   return draft;
 }
@@ -235,6 +238,12 @@ Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeL
   spec.cpu = draft.cpu;
   spec.origin = draft.origin;
   if (draft.origin == monitor::Origin::kBoot) spec.template_key = draft.template_key;
+  const bool own = !draft.record.entrypoint.empty();
+  if (own || request.image_entrypoint == ImageEntrypoint::kStart) {
+    const auto entrypoint = entrypoint_request(draft.record.entrypoint, draft.config);
+    if (!entrypoint) return entrypoint.error();
+    if (*entrypoint) spec.entrypoint = guest::encode(**entrypoint);
+  }
   spec.life_lock = std::move(life).release();
   spec.listener = *std::move(listener);
   spec.log = *std::move(log);

@@ -28,6 +28,9 @@ enum class CreateWait { kReady, kNoWait };
 // Whether a machine may go on from one that was saved when it had just booted, instead of booting itself.
 enum class TemplateUse { kWhenThere, kNever };
 
+// Whether what the image says is started, unless it is a mere shell, which would end at once.
+enum class ImageEntrypoint { kStart, kLeave };
+
 // Who a sandbox outlives: nobody, or the Runtime that created it, so that not even kill -9 leaves it behind.
 enum class SandboxLifetime { kOwn, kCreators };
 
@@ -40,7 +43,9 @@ struct CreateRequest {
   std::uint64_t idle_timeout_secs = 0;     // 0: none
   std::optional<std::string> image;        // absent: "default"
   std::optional<std::string> snapshot;     // ID or name; a memory snapshot has its own image and resources
+  // Started with the sandbox, as the process "entrypoint"; empty: what the image says.
   std::vector<std::string> entrypoint;
+  ImageEntrypoint image_entrypoint = ImageEntrypoint::kStart;
   registry::NetworkPolicy network;           // check_network_policy()
   std::vector<std::uint32_t> exposed_ports;  // 1–65535 each, at most kMaxExposedPorts
   AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
@@ -100,7 +105,8 @@ struct DetachOptions {
 };
 
 struct ExecOptions {
-  std::vector<std::string> command;  // at least one word; no shell is involved
+  // No shell is involved. Empty: the image's entrypoint and command, kOutOfRange when it has none.
+  std::vector<std::string> command;
   // In this order, later wins; on top of the image's.
   std::vector<std::pair<std::string, std::string>> environment;
   std::string working_directory;  // empty: what `start_folder` says

@@ -166,13 +166,25 @@ TEST_CASE("every failure of exec and run that is ours is 125") {
   REQUIRE(tl({"sbx", "exec", "-t", "0", "sb", "true"}).exit_code == 125);
   REQUIRE(tl({"sbx", "exec", "-e", "novalue", "sb", "true"}).exit_code == 125);
   REQUIRE(tl({"sbx", "exec", "nobody", "true"}).exit_code == 125);
-  REQUIRE(tl({"sbx", "run"}).exit_code == 125);
+}
+
+TEST_CASE("run without a command leaves the choice to the image, and does not start its entrypoint beside it") {
+  CommandLine tl = with_sandbox();
+  REQUIRE(tl({"sbx", "run"}).exit_code == 0);
+  REQUIRE(tl.state->last_exec->command.empty());
+  REQUIRE(tl.state->last_create->image_entrypoint == tl::ImageEntrypoint::kLeave);
+}
+
+TEST_CASE("an entrypoint is given a word at a time") {
+  CommandLine tl = with_sandbox();
+  REQUIRE(tl({"sbx", "create", "-e", "sleep", "--entrypoint=-1", "-e", "a b"}).exit_code == 0);
+  REQUIRE(tl.state->last_create->entrypoint == std::vector<std::string>{"sleep", "-1", "a b"});
+  REQUIRE(tl.state->last_create->image_entrypoint == tl::ImageEntrypoint::kStart);
 }
 
 TEST_CASE("what arrives later is refused with one sentence") {
   CommandLine tl = with_sandbox();
   REQUIRE(tl({"sbx", "run", "--detach", "true"}).exit_code == 125);
-  REQUIRE(contains(tl({"sbx", "create", "-e", "sleep", "-e", "1"}).error, "use 'tl sbx exec'"));
 }
 
 TEST_CASE("whom a sandbox may speak to is said when it is created, and changed by update") {
