@@ -24,9 +24,10 @@ if "TL" in os.environ:
 
 from life_cycle import PUBLISHED, LifeCycle  # noqa: E402
 from measure import Samples  # noqa: E402
+from network_peer import NetworkPeer  # noqa: E402
 from plain_qemu import PlainQemu  # noqa: E402
 from rows import ROWS  # noqa: E402
-from support import records  # noqa: E402
+from support import private_network, records  # noqa: E402
 from support.tl import Tl  # noqa: E402
 
 
@@ -79,6 +80,12 @@ class Bench:
         assert self.sandbox
         (emulator,) = self.tl.emulators()
         return PlainQemu(self._folder.name, emulator, self.stream_bytes)
+
+    @functools.cached_property
+    def peer(self):
+        private_network.require()
+        private_network.world()
+        return NetworkPeer()
 
     @functools.cached_property
     def life_cycle_home(self):
@@ -199,6 +206,7 @@ def options():
 
 def main():
     chosen, rows, parts = options()
+    private_network.enter()  # for the rows about it; the others have no use for any
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("broken off"))  # so that what follows is cleaned up
     bench = Bench(chosen.stream_mib << 20)
     try:

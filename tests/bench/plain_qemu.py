@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import time
 
+from network_peer import TRANSFER_BYTES
+
 HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE = 300  # seconds until a measurement is given up
 
@@ -27,6 +29,7 @@ class PlainQemu:
         self._tuned_line = words[words.index("-append") + 1]
         self._tuned_processor = words[words.index("-cpu") + 1]
         self._initramfs = self._folder / "initramfs"
+        self.program = self._folder / "root/reference-init"
         self.initramfs_bytes = self._pack(words[words.index("-initrd") + 1], emulator.pid)
 
     def _pack(self, initrd, pid):
@@ -34,17 +37,16 @@ class PlainQemu:
         source = initrd.replace("/proc/self/", f"/proc/{pid}/")
         (self._folder / "root").mkdir()
         compiler = ["gcc", "-O2", "-static", "-no-pie", "-fno-pie", "-nostdlib", "-ffreestanding"]
-        compiler += ["-fno-stack-protector", f"-DSTREAM_BYTES={self.stream_bytes}L"]
-        init = self._folder / "root/reference-init"
-        subprocess.run([*compiler, "-o", init, HERE / "reference_init.c"], check=True)
-        subprocess.run(["strip", init], check=True)
+        compiler += ["-fno-stack-protector", f"-DSTREAM_BYTES={self.stream_bytes}L", f"-DTRANSFER_BYTES={TRANSFER_BYTES}L"]
+        subprocess.run([*compiler, "-o", self.program, HERE / "reference_init.c"], check=True)
+        subprocess.run(["strip", self.program], check=True)
         with open(self._initramfs, "wb") as packed:
             with open(source, "rb") as theirs:
                 theirs.seek(0)
                 shutil.copyfileobj(theirs, packed)
             size = packed.tell()
             packed.write(b"\0" * (-size % 4))
-            packed.write(cpio_newc("reference-init", init.read_bytes()))
+            packed.write(cpio_newc("reference-init", self.program.read_bytes()))
         return size
 
     def _words(self, *more, arguments="", tuned=False):
@@ -65,6 +67,17 @@ class PlainQemu:
         try:
             wait_for(machine.stdout, b"\1")
             return time.perf_counter() - began
+        finally:
+            machine.kill()
+            machine.wait()
+            machine.stdout.close()
+
+    def transfer_seconds(self, peer, direction):
+        """Of a connection to the peer, through QEMU's own user-mode network."""
+        card = ["-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n", "-global", "virtio-mmio.force-legacy=off"]
+        machine = subprocess.Popen(self._words(*card, arguments=f" {direction}"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
+            return peer.seconds_of_next(direction)
         finally:
             machine.kill()
             machine.wait()

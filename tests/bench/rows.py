@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from measure import Spawned, cpu_seconds
+from network_peer import TRANSFER_BYTES
 from support.terminal import Terminal
 
 
@@ -376,9 +377,46 @@ class TunnelConnections(Tunnel):
             return self.count / (time.perf_counter() - began)
 
 
+class Upload(Row):
+    """The same program on both sides; the reference's network is QEMU's own."""
+
+    name = "net-up"
+    title = "TCP from inside to here | QEMU's -netdev user"
+    unit = "MB/s"
+    bound = ">= 1 x"
+    direction = "upload"
+
+    def prepare(self):
+        self.peer = self.bench.peer
+        words = ("--user", "root", "-i", "--", "sh", "-c", "cat > /tmp/peer; chmod +x /tmp/peer")
+        self.bench.tl.ok("exec", self.bench.sandbox, *words, stdin=self.bench.plain.program.read_bytes())
+
+    def measure(self):
+        client = self.bench.tl.start(*self.bench.exec_words("/tmp/peer", self.direction)[2:])
+        seconds = self.peer.seconds_of_next(self.direction)
+        if (outcome := self.bench.tl.finish(client)).code != 0:
+            raise RuntimeError(str(outcome))
+        return TRANSFER_BYTES / seconds / 1e6
+
+    def reference(self):
+        return TRANSFER_BYTES / self.bench.plain.transfer_seconds(self.peer, self.direction) / 1e6
+
+    def figure(self, ours, theirs):
+        return ours / theirs
+
+    def within(self, figure):
+        return figure >= 1
+
+
+class Download(Upload):
+    name = "net-down"
+    title = "TCP from here to inside | QEMU's -netdev user"
+    direction = "download"
+
+
 ROWS = (
     *(Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, ListWithoutIndex, Output, Memory),
     *(Keystroke, KeystrokeWorst),
     *(CopyUp, CopyDown, CopySmallUp, CopySmallDown),
-    *(Tunnel, TunnelConnections),
+    *(Tunnel, TunnelConnections, Upload, Download),
 )

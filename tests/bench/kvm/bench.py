@@ -22,8 +22,9 @@ import qemu_on_kvm  # noqa: E402
 import tracing  # noqa: E402
 from life_cycle import PUBLISHED, LifeCycle  # noqa: E402
 from measure import Samples, Spawned, cpu_seconds  # noqa: E402
+from network_peer import TRANSFER_BYTES, NetworkPeer  # noqa: E402
 from plain_qemu import cpio_newc  # noqa: E402
-from support import environment  # noqa: E402
+from support import environment, private_network  # noqa: E402
 from support.tl import Tl  # noqa: E402
 
 PROGRAMS = environment.TL.parent
@@ -208,6 +209,28 @@ class Bench:
         row("exec output | on QEMU", "MB/s", rates[0], rates[1], "", None)
         return good
 
+    def network(self):
+        """The same program on both sides; the reference's network is QEMU's own."""
+        private_network.require()
+        private_network.world()
+        peer, plain = NetworkPeer(), self.plain()
+        sandbox = self.ours.create("--no-template")
+        words = ("--user", "root", "-i", "--", "sh", "-c", "cat > /tmp/peer; chmod +x /tmp/peer")
+        self.ours.ok("exec", sandbox, *words, stdin=(PROGRAMS / "bench-reference-init").read_bytes())
+        good = True
+        for direction, title in (("upload", "from inside to here"), ("download", "from here to inside")):
+            mine, other = [], []
+            for _ in range(3):
+                client = self.ours.start("exec", sandbox, "--", "/tmp/peer", direction)
+                mine.append(TRANSFER_BYTES / peer.seconds_of_next(direction) / 1e6)
+                if (outcome := self.ours.finish(client)).code != 0:
+                    raise RuntimeError(str(outcome))
+                other.append(TRANSFER_BYTES / plain.transfer_seconds(peer, direction) / 1e6)
+            a, b = statistics.median(mine), statistics.median(other)
+            good = row(f"TCP {title} | -netdev user", "MB/s", a, b, ">= 1 x", a >= b) and good
+        self.ours.ok("terminate", sandbox)
+        return good
+
     def block(self):
         """fio in a sandbox of each kind; QEMU has a plain file of the same contents."""
         raw = pathlib.Path(self.folder.name, "raw.img")
@@ -252,10 +275,11 @@ def fio_with_libraries():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("boot", "share", "counts", "idle", "round_trip", "block", "vmm", *LifeCycle.PARTS)
+    parts = ("boot", "share", "counts", "idle", "round_trip", "network", "block", "vmm", *LifeCycle.PARTS)
     parser.add_argument("--parts", default=",".join(parts), help="of: " + ", ".join(parts))
     parser.add_argument("--rounds", type=int, default=10)
     chosen = parser.parse_args()
+    private_network.enter()  # for the rows about it; the others have no use for any
     bench = Bench(chosen.rounds)
     print(f"{'row':<46} {'unit':<6} {'tl':>10} {'QEMU':>10} {'ratio':>9}  bound", flush=True)
     try:
