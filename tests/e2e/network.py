@@ -103,6 +103,17 @@ class World(NetworkCase):
         self.assertReaches(self.box, "www.example")
         self.assertNotEqual(self.fetch(self.box, "nobody.example").code, 0)
 
+    def test_a_resolver_that_does_not_answer_holds_up_nothing_else(self):
+        self.world.silent.add("silent.example")
+        asking = self.start("exec", self.box, "--", "getent", "hosts", "silent.example")
+        self.eventually(lambda: "silent.example" in self.world.asked, "the resolver was asked")
+        self.assertReaches(self.box, HOST)
+        ended = self.tl.finish(asking)
+        self.assertEqual((ended.code, ended.out), (2, b""), ended)
+        follower = self.tl.create("-A", "silent.example", "-A", HOST)
+        self.assertReaches(follower, HOST)
+        self.tl.ok("terminate", follower)
+
     def test_datagrams_are_answered(self):
         self.assertEqual(self.python(self.box, ECHO), "a datagram")
 

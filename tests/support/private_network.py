@@ -110,6 +110,7 @@ class PrivateNetwork:
     def __init__(self):
         self.has_ipv6 = _set_up_addresses()
         self.names = {}
+        self.silent = set()  # names for which the resolver has no answer at all
         self.asked = []
         self._servers = [_Http((address, PORT), _Page) for address in (HOST, OTHER, "127.0.0.1")]
         if self.has_ipv6:
@@ -127,12 +128,14 @@ class PrivateNetwork:
         class Resolver(socketserver.BaseRequestHandler):
             def handle(self):
                 query, handle = self.request
-                handle.sendto(network.answer(query), self.client_address)
+                if answer := network.answer(query):
+                    handle.sendto(answer, self.client_address)
 
         return socketserver.ThreadingUDPServer((RESOLVER, 53), Resolver)
 
     def answer(self, query):
-        """A records with a short time to live; anything else is an empty answer, an unknown name NXDOMAIN."""
+        """A records with a short time to live; anything else is an empty answer, an unknown name NXDOMAIN. None for
+        the silent."""
         at, labels = 12, []
         while length := query[at]:
             labels.append(query[at + 1 : at + 1 + length].decode())
@@ -140,6 +143,8 @@ class PrivateNetwork:
         question = query[12 : at + 5]
         name, kind = ".".join(labels).lower(), struct.unpack_from("!H", query, at + 1)[0]
         self.asked.append(name)
+        if name in self.silent:
+            return None
         addresses = self.names.get(name)
         records = [
             struct.pack("!HHHIH4s", 0xC00C, 1, 1, 5, 4, socket.inet_aton(address))
