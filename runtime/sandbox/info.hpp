@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -121,6 +122,14 @@ struct FilesCopied {
   std::uint64_t bytes = 0;            // of the files' contents, holes included
   std::vector<std::string> warnings;  // one sentence each, such as a socket that was left out
   bool complete = true;               // false: nobody reads our stdout any more
+};
+
+// How an SSH client gets into a sandbox.
+struct SshAccess {
+  std::string host;                        // the sandbox's name, else its ID
+  std::string user;                        // whom the image's commands run as, a name or a number
+  std::filesystem::path identity;          // the private key to show
+  std::vector<std::string> proxy_command;  // a program, and its arguments, whose stdin and stdout lead there
 };
 
 struct ImageInfo {

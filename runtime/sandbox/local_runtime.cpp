@@ -133,7 +133,9 @@ Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOpt
   if (!record) return record.error();
   const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!store) return store.error();
-  auto request = exec_request(options, *store, record->image_digest);
+  const auto image = store->find_digest(record->image_digest);
+  if (!image) return image.error();
+  auto request = exec_request(options, image->manifest.config);
   if (!request) return request.error();
   ExecStreams streams;
   if (options.stdin_mode == StdinMode::kForward) streams.in = STDIN_FILENO;

@@ -17,6 +17,7 @@
 #include "runtime/sandbox/files_end.hpp"
 #include "runtime/sandbox/runtime.hpp"
 #include "runtime/snapshot/snapshot_store.hpp"
+#include "runtime/storage/image_manifest.hpp"
 
 namespace tl {
 
@@ -44,6 +45,8 @@ class LocalRuntime final : public Runtime {
   Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) override;
   Result<FilesCopied> copy_files(const FileCopy& copy) override;
   Result<void> tunnel(const std::string& sandbox, const TunnelRequest& request) override;
+  Result<SshAccess> ssh_access(const std::string& sandbox) override;
+  Result<ExecOutcome> serve_ssh(const std::string& sandbox, const ResumeFirst& resume) override;
   Result<SandboxInfo> expose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) override;
   Result<SandboxInfo> unexpose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) override;
   Result<std::vector<SessionInfo>> sessions(const std::string& sandbox, const ResumeFirst& resume) override;
@@ -69,6 +72,7 @@ class LocalRuntime final : public Runtime {
     registry::SandboxRecord record;
     std::filesystem::path kernel;
     std::filesystem::path image;
+    storage::ImageConfig config;
     std::string cpu;  // monitor::LaunchSpec has the rest
     std::string template_key;
     monitor::Origin origin = monitor::Origin::kBoot;

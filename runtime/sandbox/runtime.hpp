@@ -106,6 +106,12 @@ class Runtime {
   virtual Result<void> remove_session(const std::string& sandbox, std::int64_t session,
                                       const ResumeFirst& resume) = 0;
 
+  // For clients that speak SSH, in place of exec(). The image needs an SSH server that is installed; it need
+  // not run. Makes the state folder's key pair when it is missing; kHostLacks without OpenSSH's client here.
+  virtual Result<SshAccess> ssh_access(const std::string& sandbox) = 0;
+  // What proxy_command of that does: serves SSH on descriptors 0 and 1 until either side ends it.
+  virtual Result<ExecOutcome> serve_ssh(const std::string& sandbox, const ResumeFirst& resume) = 0;
+
   // The processes that exec() has started and that are remembered: all that run, and the last 128 that have
   // ended, oldest first. A process is meant by its number, the first or the last, or by its name; of several
   // the youngest, one that runs before one that has ended. kNotFound when there is none.

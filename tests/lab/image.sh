@@ -9,7 +9,7 @@ umask 022
 
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 cache=$1
-packages='python3-minimal python3 socat e2fsprogs procps psmisc strace fio qemu-system-x86
+packages='python3-minimal python3 socat e2fsprogs procps psmisc strace fio qemu-system-x86 openssh-server openssh-client rsync
 busybox-static kmod mount util-linux iproute2 libasan8 libubsan1 libarchive13 libnghttp2-14 libext2fs2 libcom-err2 libssl3 libfmt9'
 
 say() { printf 'lab: %s\n' "$*" >&2; }

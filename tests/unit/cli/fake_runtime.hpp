@@ -222,6 +222,22 @@ class FakeRuntime final : public Runtime {
     return {};
   }
 
+  Result<SshAccess> ssh_access(const std::string& sandbox) override {
+    if (find(sandbox) == nullptr) return missing(sandbox);
+    return SshAccess{sandbox,
+                     "tl-user",
+                     "/home/me/a state/ssh/id_ed25519",
+                     {"/usr/bin/tl", "--home", "/home/me/it's 100%", "sbx", "ssh", "--proxy", sandbox}};
+  }
+
+  Result<ExecOutcome> serve_ssh(const std::string& sandbox, const ResumeFirst& resume) override {
+    ExecOptions options;
+    options.command = {"sshd"};
+    options.signals = resume.signals;
+    options.progress = resume.progress;
+    return exec(sandbox, options);
+  }
+
   Result<SandboxInfo> expose(const std::string& sandbox, const std::vector<std::uint32_t>& ports) override {
     auto* record = find(sandbox);
     if (record == nullptr) return missing(sandbox);
