@@ -28,9 +28,16 @@ fs::path cache_folder(const ImageStore& store) {
   return store.folder() / "layers";
 }
 
+Result<void> add_if_missing(Ext4Builder& builder, std::string_view path, std::uint32_t mode) {
+  const auto there = builder.has(path);
+  if (!there) return there.error();
+  return *there ? Result<void>() : builder.add_directory(path, {.mode = mode});
+}
+
 // What a guest needs to mount things on, or to write to before anybody has made it; images "from scratch"
-// have none of it. What is there stays as it is.
-Result<void> add_missing_folders(Ext4Builder& builder) {
+// have none of it. The folder that commands begin in is for whoever runs the image to make, too. What is
+// there stays as it is.
+Result<void> add_missing_folders(Ext4Builder& builder, const std::string& working_dir) {
   struct Folder {
     const char* path;
     std::uint32_t mode;
@@ -38,12 +45,11 @@ Result<void> add_missing_folders(Ext4Builder& builder) {
   constexpr std::array kFolders = {Folder{"dev", 0755}, Folder{"etc", 0755}, Folder{"proc", 0555},
                                    Folder{"run", 0755}, Folder{"sys", 0555}, Folder{"tmp", 01777}};
   for (const auto& [path, mode] : kFolders) {
-    const auto there = builder.has(path);
-    if (!there) return there.error();
-    if (*there) continue;
-    if (auto added = builder.add_directory(path, {.mode = mode}); !added) return added;
+    if (auto added = add_if_missing(builder, path, mode); !added) return added;
   }
-  return {};
+  if (working_dir.empty()) return {};
+  auto added = add_if_missing(builder, working_dir, 0755);
+  return added ? added : added.error().within("working folder");
 }
 
 Result<Image> add_to(ImageStore& store, const ImageImport& import, ImportSource& source) {
@@ -60,7 +66,7 @@ Result<Image> add_to(ImageStore& store, const ImageImport& import, ImportSource&
         Ext4Builder::create(root_file, {.size_mib = import.disk_mib, .links = Ext4Tree::Links::kResolve});
     if (!builder) return builder.error();
     if (auto filled = source.fill(**builder, import.watch); !filled) return filled;
-    if (auto added = add_missing_folders(**builder); !added) return added;
+    if (auto added = add_missing_folders(**builder, source.origin().config.working_dir); !added) return added;
     import.watch.tell("writing the file system");
     return (*builder)->finish();
   };

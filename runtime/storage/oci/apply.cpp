@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/storage/oci/apply.hpp"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +12,29 @@
 
 namespace tl::storage::oci {
 namespace {
+
+constexpr std::uint64_t kTarBlock = 512;
+constexpr std::size_t kEndMark = 2 * kTarBlock;
+
+// Some writers leave out what comes after the last file: the rest of its block, and the end mark. That a
+// layer is whole its digest says, so we are the ones to end it.
+ByteSource completed(ByteSource source) {
+  return [source = std::move(source), count = std::uint64_t{0},
+          missing = std::optional<std::size_t>()](std::span<std::byte> into) mutable -> Result<std::size_t> {
+    if (!missing) {
+      const auto got = source(into);
+      if (!got || *got > 0) {
+        if (got) count += *got;
+        return got;
+      }
+      missing = static_cast<std::size_t>((kTarBlock - count % kTarBlock) % kTarBlock + kEndMark);
+    }
+    const std::size_t given = std::min(*missing, into.size());
+    std::fill_n(into.begin(), given, std::byte{0});
+    *missing -= given;
+    return given;
+  };
+}
 
 Result<void> apply_layer(Ext4Builder& builder, ImageFiles& files, const Plan::Layer& layer,
                          UnpackingBudget& budget, const ImportWatch& watch, const std::string& called) {
@@ -23,7 +48,7 @@ Result<void> apply_layer(Ext4Builder& builder, ImageFiles& files, const Plan::La
   source = decompressed(std::move(source), budget);
   if (!layer.diff_id.empty()) source = verified(std::move(source), layer.diff_id, "its contents");
   builder.begin_layer();
-  const auto added = add_tar(builder, source, Whiteouts::kHide);
+  const auto added = add_tar(builder, completed(std::move(source)), Whiteouts::kHide);
   if (!added) return added.error();
   return {};
 }
