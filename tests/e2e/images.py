@@ -111,8 +111,8 @@ int main(int argc, char **argv) {
 """
 
 
-class ImageCase(cases.GuestCase):
-    """A folder to make images in, and a static program."""
+class ImageCase(cases.TlCase):
+    """A folder to make images in, and a static program. Importing needs no guest."""
 
     @classmethod
     def setUpClass(cls):
@@ -155,6 +155,7 @@ class ImageCase(cases.GuestCase):
 
 class Scratch(ImageCase):
     def test_an_image_with_nothing_but_a_static_program_runs_it(self):
+        environment.require_guest()
         layout = Layout(self.folder / "scratch")
         layout.add(
             "1.0",
@@ -189,6 +190,7 @@ class Layers(ImageCase):
     """What layers do to each other, looked at from inside."""
 
     def test_whiteouts_links_owners_and_attributes_are_as_the_layers_say(self):
+        environment.require_guest()
         lower = tar_of(
             ("hello", self.program()),
             ("d", None),
@@ -307,6 +309,7 @@ class Places(ImageCase):
         self.assertEqual(self.tl.ok("image", "describe", "team/app:7", "--json").json["config"]["env"], ["A=b"])
 
     def test_images_of_the_system_stay(self):
+        environment.require_guest()
         self.assertRefused(self.tl.sbx("image", "rm", "default"), "belongs to the system", code=4)
 
     def test_without_skopeo_a_registry_is_out_of_reach_and_the_cure_is_told(self):
@@ -433,22 +436,26 @@ class Registry(ImageCase):
     def import_from_registry(self, *words):
         return self.tl.sbx("image", "import", f"docker://{self.address}/team/made:1", *words)
 
-    def test_an_image_of_a_registry_is_imported_and_runs(self):
+    def test_an_image_of_a_registry_is_imported_and_only_named_again(self):
         self.assertOutcome(self.import_from_registry(), 1, "skopeo", "--insecure")
         outcome = self.import_from_registry("--insecure")
         self.assertEqual((outcome.code, outcome.lines), (0, ["team/made:1"]), outcome)
-        box = self.tl.create("--image", "team/made:1")
-        self.assertEqual(self.tl.exec(box, "--", "/hello").text, "hello from 0:0 in /data")
-        said = self.tl.ok("exec", box, "--", "/hello", "stat", "/data/first", "/data/second").text
-        self.assertIn("/data/first missing", said)
-        self.assertNotIn("/data/second missing", said)
-        self.tl.ok("terminate", box)
         first = self.tl.ok("image", "describe", "team/made:1", "--json").json
         again = self.tl.ok("image", "import", f"docker://{self.address}/team/made:1", "--insecure", "--json").json
         self.assertEqual(again["created_at"], first["created_at"])
         self.assertGreater(self.tl.ok("prune", "--json").json["layers"], 2)
         self.assertEqual(self.tl.ok("prune", "--json").json["layers"], 0)
         self.tl.ok("image", "describe", "team/made:1")
+
+    def test_an_image_that_umoci_made_runs(self):
+        environment.require_guest()
+        name = self.import_image(f"{self.layout}:1", "-n", "team/made:1")
+        box = self.tl.create("--image", name)
+        self.assertEqual(self.tl.exec(box, "--", "/hello").text, "hello from 0:0 in /data")
+        said = self.tl.ok("exec", box, "--", "/hello", "stat", "/data/first", "/data/second").text
+        self.assertIn("/data/first missing", said)
+        self.assertNotIn("/data/second missing", said)
+        self.tl.ok("terminate", box)
 
     def test_what_skopeo_writes_is_imported_in_every_form(self):
         digests = set()
