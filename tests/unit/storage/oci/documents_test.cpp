@@ -90,7 +90,7 @@ TEST_CASE("Brackets in texts are not nesting") {
 }
 
 TEST_CASE("Digests of another form and sizes that are none are refused") {
-  for (const std::string digest :
+  for (const std::string& digest :
        {"sha256:" + std::string(63, 'a'), "sha256:" + std::string(64, 'A'),
         std::string("sha256:../../etc/passwd"), std::string(), "md5:" + std::string(32, 'a')}) {
     Json json = manifest();
@@ -100,7 +100,7 @@ TEST_CASE("Digests of another form and sizes that are none are refused") {
   Json json = manifest();
   json["layers"][0]["digest"] = "sha512:" + std::string(128, 'a');
   expect_refused(parse_manifest(json.dump()), "sha512");
-  for (const Json size : {Json(-1), Json("5"), Json(nullptr), Json(1.5)}) {
+  for (const Json& size : {Json(-1), Json("5"), Json(nullptr), Json(1.5)}) {
     json = manifest();
     json["layers"][0]["size"] = size;
     expect_refused(parse_manifest(json.dump()), "size");
