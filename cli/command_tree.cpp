@@ -15,10 +15,16 @@ Command make_image() {
   image.description =
       "An image is a root file system, kept once and shared by all sandboxes made from it. The image called "
       "default is made by "
-      "'./dev setup' from the packages of this machine's own Debian or Ubuntu release.";
-  image.examples = {{"tl sbx image ls", "List the images."}};
+      "'./dev setup' from the packages of this machine's own Debian or Ubuntu release; 'tl sbx image import' "
+      "makes "
+      "others of container images and root file systems.";
+  image.examples = {{"tl sbx image ls", "List the images."},
+                    {"tl sbx image import docker://alpine:3", "Get one from a registry."}};
   image.exit_statuses = group_statuses();
   image.subcommands.push_back(make_image_ls());
+  image.subcommands.push_back(make_image_import());
+  image.subcommands.push_back(make_image_describe());
+  image.subcommands.push_back(make_image_rm());
   image.subcommands.push_back(make_image_create_default());
   return image;
 }

@@ -11,7 +11,8 @@ const char* meaning(int code) {
     case kNoSuchThing:
       return "there is no such sandbox, snapshot, image or process";
     case kConflict:
-      return "the sandbox or process is in the wrong state, the name is taken, or the snapshot is in use";
+      return "the sandbox or process is in the wrong state, the name is taken, or the snapshot or image "
+             "is in use";
     case kBadValue:
       return "a value is malformed or out of range";
     case kHostLacks:

@@ -27,19 +27,21 @@ std::string counted(std::size_t count, std::string_view noun) {
 }
 
 void report(Context& context, const Pruned& pruned) {
-  if (pruned.records + pruned.templates + pruned.leftovers == 0) {
+  if (pruned.records + pruned.templates + pruned.layers + pruned.leftovers == 0) {
     context.error().line("There was nothing to remove.");
     return;
   }
   context.error().line(
-      fmt::format("Removed {}, {} and {}.", counted(pruned.records, "terminated sandbox record"),
-                  counted(pruned.templates, "template"), counted(pruned.leftovers, "leftover")));
+      fmt::format("Removed {}, {}, {} and {}.", counted(pruned.records, "terminated sandbox record"),
+                  counted(pruned.templates, "template"), counted(pruned.layers, "fetched layer"),
+                  counted(pruned.leftovers, "leftover")));
 }
 
 void print_table(Context& context, const Pruned& pruned) {
   Table table({"Removed", "Count"});
   table.add({"records", fmt::format("{}", pruned.records)});
   table.add({"templates", fmt::format("{}", pruned.templates)});
+  table.add({"layers", fmt::format("{}", pruned.layers)});
   table.add({"leftovers", fmt::format("{}", pruned.leftovers)});
   context.out().write(table.text(context.out_terminal()));
 }
@@ -50,8 +52,10 @@ int prune(Context& context, const Arguments& arguments) {
   const auto pruned = (*runtime)->prune();
   if (!pruned) return context.fail(pruned.error());
   if (arguments.form == Form::kJson) {
-    const nlohmann::ordered_json json = {
-        {"records", pruned->records}, {"templates", pruned->templates}, {"leftovers", pruned->leftovers}};
+    const nlohmann::ordered_json json = {{"records", pruned->records},
+                                         {"templates", pruned->templates},
+                                         {"layers", pruned->layers},
+                                         {"leftovers", pruned->leftovers}};
     context.out().write(json_text(json));
   } else if (context.out_terminal().is_terminal()) {
     report(context, *pruned);
@@ -71,8 +75,10 @@ Command make_prune() {
   command.description =
       "Removes the records of terminated sandboxes, which 'tl sbx ls --all' shows no more then; the "
       "templates, saved machines that had just booted, unless somebody is using them (the next 'tl sbx "
-      "create' boots and saves one anew); and what was left half-made by something that was killed. "
-      "Sandboxes that are not terminated, snapshots and images stay. What was removed is told on stderr, or "
+      "create' boots and saves one anew); the layers that were kept from fetching images; images whose name "
+      "was given to another, unless a sandbox or snapshot was made from them; and what was left half-made by "
+      "something that was killed. Sandboxes that are not terminated, snapshots and images with a name stay. "
+      "What was removed is told on stderr, or "
       "as a table on stdout when that is not a terminal.";
   command.flags.push_back({.names = {"--json"},
                            .value = "",

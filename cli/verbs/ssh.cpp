@@ -123,7 +123,7 @@ Command make_ssh() {
                            .set = append_assignment(options.environment),
                            .repeats = Flag::Repeats::kMany});
   command.flags.push_back({.names = {"--user"},
-                           .value = "NAME|UID|UID:GID",
+                           .value = "USER[:GROUP]",
                            .help = "user inside (default: the image's)",
                            .set = store(options.user)});
   command.flags.push_back({.names = {"--config"},

@@ -217,6 +217,7 @@ Result<Pruned> LocalRuntime::prune() {
   const auto swept = sweep_artefacts();
   if (!swept) return swept.error();
   pruned.leftovers = *swept;
+  if (auto images = prune_images(pruned); !images) return images.error();
   return pruned;
 }
 

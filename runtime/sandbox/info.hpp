@@ -65,7 +65,8 @@ struct SnapshotList {
 struct Pruned {
   std::size_t records = 0;  // of terminated sandboxes
   std::size_t templates = 0;
-  std::size_t leftovers = 0;  // half-made snapshots and templates
+  std::size_t layers = 0;     // that were kept from fetching images
+  std::size_t leftovers = 0;  // half-made snapshots and templates, images without a name
 };
 
 struct SandboxList {
@@ -138,6 +139,23 @@ struct ImageInfo {
   std::uint64_t size_bytes = 0;
   std::chrono::system_clock::time_point created_at;
   std::string description;  // "Debian GNU/Linux 12 (bookworm)"; empty when unknown
+};
+
+// Everything that is known of an image.
+struct ImageDetails {
+  ImageInfo image;
+  std::string source_digest;  // "sha256:…" of what it was made from: an OCI manifest, a file; empty: unknown
+  std::string architecture;   // as in OCI: "amd64"
+  std::uint64_t used_bytes = 0;  // what it took on the host when it was made
+  std::uint64_t disk_mb = 0;     // the smallest disk of a sandbox
+  std::vector<std::string> env;  // "NAME=value"
+  std::string working_dir;
+  std::string user;
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> cmd;
+  // Of what was made from it and is not terminated: names, or IDs where there is none.
+  std::vector<std::string> sandboxes;
+  std::vector<std::string> snapshots;
 };
 
 // One thing that doctor looked at.

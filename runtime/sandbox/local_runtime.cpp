@@ -180,20 +180,6 @@ Result<SandboxInfo> LocalRuntime::terminate(const std::string& sandbox) {
   return SandboxInfo{*std::move(record), std::nullopt};
 }
 
-Result<std::vector<ImageInfo>> LocalRuntime::images() {
-  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
-  if (!store) return store.error();
-  const auto listed = store->list();
-  if (!listed) return listed.error();
-  std::vector<ImageInfo> images;
-  for (const auto& image : listed->images) {
-    const storage::ImageManifest& manifest = image.manifest;
-    images.push_back(
-        {image.name, manifest.digest, manifest.size_bytes, manifest.created_at, manifest.source});
-  }
-  return images;
-}
-
 Result<HostReport> LocalRuntime::doctor() {
   return examine_host(registry_.folder());
 }

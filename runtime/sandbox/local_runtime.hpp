@@ -64,6 +64,9 @@ class LocalRuntime final : public Runtime {
                     const TakeLog& take, const ResumeFirst& resume) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
+  Result<ImageDetails> import_image(const ImportRequest& request, const Progress& progress) override;
+  Result<ImageDetails> describe_image(const std::string& name) override;
+  Result<void> remove_image(const std::string& name) override;
   Result<HostReport> doctor() override;
 
  private:
@@ -128,6 +131,14 @@ class LocalRuntime final : public Runtime {
   Result<void> tell_monitor(const std::string& id, const std::string& path, AfterAnswer after,
                             std::chrono::milliseconds limit);
   Result<snapshot::SnapshotStore> snapshots();
+  // What was made from an image and is not terminated.
+  struct ImageUsers {
+    std::vector<std::string> sandboxes;
+    std::vector<std::string> snapshots;
+  };
+  Result<ImageUsers> users_of_image(const std::string& digest);
+  // Layers from registries, and images that nothing and nobody calls by a name any more.
+  Result<void> prune_images(Pruned& pruned);
   // Returns when no monitor of the sandbox is left.
   Result<void> end_monitor(const std::string& id);
   // Why a sandbox that was there a moment ago no longer answers.

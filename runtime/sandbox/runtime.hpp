@@ -67,8 +67,8 @@ class Runtime {
   virtual Result<std::vector<Created>> copy(const std::string& sandbox, const CopyRequest& request,
                                             const Progress& progress) = 0;
 
-  // Removes the records of terminated sandboxes, all templates that nobody is using, and what was left
-  // half-made.
+  // Removes the records of terminated sandboxes, all templates that nobody is using, the layers kept from
+  // fetching images, images without a name that nobody uses, and what was left half-made.
   virtual Result<Pruned> prune() = 0;
 
   // Runs a command in a sandbox, which is resumed first when it is suspended, and moves the descriptors 0
@@ -137,6 +137,14 @@ class Runtime {
   virtual Result<SandboxInfo> terminate(const std::string& sandbox) = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
+  // Makes an image of an OCI layout, an archive, a root file system or what a registry has, without root, and
+  // gives it a name, which it takes from another image if need be. Failed, given up or killed, it leaves
+  // nothing behind. kNotFound, kOutOfRange for what cannot be taken, kHostLacks without skopeo or space.
+  virtual Result<ImageDetails> import_image(const ImportRequest& request, const Progress& progress) = 0;
+  virtual Result<ImageDetails> describe_image(const std::string& name) = 0;
+  // Takes the name away and, with its last name, the image; kConflict while a sandbox that is not terminated
+  // or a snapshot was made from that, and for images of the system.
+  virtual Result<void> remove_image(const std::string& name) = 0;
 
   // Looks at the host; may start a short-lived probe guest. An error means that looking failed; what is
   // missing on the host is in the report.

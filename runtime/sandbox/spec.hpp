@@ -70,6 +70,18 @@ struct CopyRequest {
   int signals = -1;          // as CreateRequest::signals
 };
 
+// Whether the registry that an image comes from must prove who it is.
+enum class RegistryTrust { kVerified, kAny };
+
+struct ImportRequest {
+  // A file, a folder or an address, as storage::parse_image_reference() takes them.
+  std::string reference;
+  std::optional<std::string> name;       // absent: one after the reference
+  std::optional<std::uint32_t> disk_mb;  // 10240–102400; absent: 10240
+  RegistryTrust trust = RegistryTrust::kVerified;
+  int signals = -1;  // as CreateRequest::signals
+};
+
 enum class StdinMode { kNone, kForward };
 
 // Where a command has a terminal in place of pipes.

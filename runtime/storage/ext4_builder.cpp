@@ -20,13 +20,13 @@ std::shared_ptr<Ext4Node> node_of(Ext4Attributes attributes, decltype(Ext4Node::
 Result<std::unique_ptr<Ext4Builder>> Ext4Builder::create(const std::string& path, const Options& options) {
   auto volume = Ext4Volume::create(path, options.size_mib, options.label);
   if (!volume) return volume.error();
-  return std::unique_ptr<Ext4Builder>(new Ext4Builder(*std::move(volume)));
+  return std::unique_ptr<Ext4Builder>(new Ext4Builder(*std::move(volume), options.links));
 }
 
-Ext4Builder::Ext4Builder(Ext4Volume volume)
+Ext4Builder::Ext4Builder(Ext4Volume volume, Ext4Tree::Links links)
     : volume_(std::move(volume)),
       stream_(volume_),
-      tree_([this](const Ext4File& file) { volume_.release(file.extents); }) {}
+      tree_([this](const Ext4File& file) { volume_.release(file.extents); }, links) {}
 
 Result<void> Ext4Builder::add_directory(std::string_view path, Ext4Attributes attributes) {
   return tree_.put(path, node_of(std::move(attributes), Ext4Directory{}));
@@ -48,6 +48,12 @@ Result<void> Ext4Builder::add_hard_link(std::string_view path, std::string_view 
 
 Result<bool> Ext4Builder::remove(std::string_view path) {
   return tree_.remove(path);
+}
+
+Result<bool> Ext4Builder::has(std::string_view path) {
+  const auto found = tree_.find(path);
+  if (!found) return found.error();
+  return *found != nullptr;
 }
 
 Result<void> Ext4Builder::write(std::uint64_t offset, std::span<const std::byte> bytes) {

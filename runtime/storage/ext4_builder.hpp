@@ -14,10 +14,9 @@
 
 namespace tl::storage {
 
-// Makes an ext4 file system with contents on a new sparse file: no root, no mounting. Paths are those of
-// Ext4Tree; what comes later under the same path wins, which is also what applying one OCI layer over another
-// needs (remove() for its whiteouts). One thread at a time. After an error the object is good for nothing but
-// destruction, and the file is to be deleted by whoever named it.
+// Makes an ext4 file system with contents on a new sparse file: no root, no mounting. Paths, links and layers
+// are those of Ext4Tree; what comes later under the same path wins. One thread at a time. After an error the
+// object is good for nothing but destruction, and the file is to be deleted by whoever named it.
 //
 // Same contents, different image: the UUID and the hash seed are random.
 class Ext4Builder {
@@ -28,6 +27,7 @@ class Ext4Builder {
   struct Options {
     std::uint64_t size_mib = 10240;
     std::string label = "tl-root";
+    Ext4Tree::Links links = Ext4Tree::Links::kRefuse;  // on the way to what a path names
   };
 
   static Result<std::unique_ptr<Ext4Builder>> create(const std::string& path, const Options& options);
@@ -39,6 +39,11 @@ class Ext4Builder {
   Result<void> add_special(std::string_view path, const Ext4Special& special, Ext4Attributes attributes);
   Result<void> add_hard_link(std::string_view path, std::string_view existing);
   Result<bool> remove(std::string_view path);
+  Result<bool> has(std::string_view path);
+
+  void begin_layer() { tree_.begin_layer(); }
+  Result<void> hide(std::string_view path) { return tree_.hide(path); }
+  Result<void> hide_contents(std::string_view folder) { return tree_.hide_contents(folder); }
 
   // A regular file: any number of writes in ascending order, then its name. Zeroes and what is left out
   // become holes.
@@ -49,7 +54,7 @@ class Ext4Builder {
   Result<void> finish();
 
  private:
-  explicit Ext4Builder(Ext4Volume volume);
+  Ext4Builder(Ext4Volume volume, Ext4Tree::Links links);
 
   Ext4Volume volume_;
   Ext4Stream stream_;

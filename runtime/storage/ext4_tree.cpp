@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/storage/ext4_tree.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,8 +17,8 @@ Error refused(std::string_view path, std::string_view why) {
   return Error{ErrorCode::kOutOfRange, fmt::format("{}: {}", path, why), ""};
 }
 
-// The components that mean something, or why the path is refused.
-Result<std::vector<std::string>> split(std::string_view path) {
+// The components that mean something, ".." included, or why the path is refused.
+Result<std::vector<std::string>> components_of(std::string_view path) {
   if (path.size() >= Ext4Tree::kMaxPathBytes) return refused(path.substr(0, 80), "path is too long");
   if (path.find('\0') != std::string_view::npos) return refused("path", "contains a NUL byte");
   std::vector<std::string> components;
@@ -26,12 +27,19 @@ Result<std::vector<std::string>> split(std::string_view path) {
     const std::string_view component = path.substr(begin, end - begin);
     begin = end + 1;
     if (component.empty() || component == ".") continue;
-    if (component == "..") return refused(path, "contains \"..\"");
     if (component.size() > kMaxNameBytes)
       return refused(path.substr(0, 80), "a name is longer than 255 bytes");
     components.emplace_back(component);
   }
-  if (components.size() > Ext4Tree::kMaxDepth) return refused(path.substr(0, 80), "is too deep");
+  return components;
+}
+
+Result<std::vector<std::string>> split(std::string_view path) {
+  auto components = components_of(path);
+  if (!components) return components;
+  if (std::find(components->begin(), components->end(), "..") != components->end())
+    return refused(path, "contains \"..\"");
+  if (components->size() > Ext4Tree::kMaxDepth) return refused(path.substr(0, 80), "is too deep");
   return components;
 }
 
@@ -50,8 +58,8 @@ std::shared_ptr<Ext4Node> plain_directory() {
 
 }  // namespace
 
-Ext4Tree::Ext4Tree(std::function<void(const Ext4File&)> released)
-    : root_(plain_directory()), released_(std::move(released)) {
+Ext4Tree::Ext4Tree(std::function<void(const Ext4File&)> released, Links links)
+    : root_(plain_directory()), released_(std::move(released)), links_(links) {
   root_->names = 1;
 }
 
@@ -65,32 +73,56 @@ Result<Ext4Tree::Place> Ext4Tree::locate(std::string_view path, MissingParents m
   auto components = split(path);
   if (!components) return components.error();
   if (components->empty()) return Place{};
-  std::shared_ptr<Ext4Node> at = root_;
-  for (std::size_t i = 0; i + 1 < components->size(); ++i) {
-    const std::string& name = (*components)[i];
-    auto& children = at->directory()->children;
+  std::string name = std::move(components->back());
+  components->pop_back();
+  auto parent = walk(path, *std::move(components), missing);
+  if (!parent) return parent.error();
+  return Place{*std::move(parent), std::move(name)};
+}
+
+// The folder at the end of `folders`; nullptr when one is missing and is to be left so.
+Result<std::shared_ptr<Ext4Node>> Ext4Tree::walk(std::string_view path, std::vector<std::string> folders,
+                                                 MissingParents missing) {
+  std::reverse(folders.begin(), folders.end());  // what is left to do, the next one last
+  std::vector<std::shared_ptr<Ext4Node>> way{root_};
+  int links = 0;
+  while (!folders.empty()) {
+    const std::string name = std::move(folders.back());
+    folders.pop_back();
+    if (name == "..") {  // of a link
+      if (way.size() > 1) way.pop_back();
+      continue;
+    }
+    if (way.size() > kMaxDepth) return refused(path.substr(0, 80), "is too deep");
+    auto& children = way.back()->directory()->children;
     auto child = children.find(name);
     if (child == children.end()) {
-      if (missing == MissingParents::kLeave) return Place{nullptr, components->back()};
-      if (auto made = attach(Place{at, name}, plain_directory()); !made) return made.error();
+      if (missing == MissingParents::kLeave) return std::shared_ptr<Ext4Node>();
+      if (auto made = attach(Place{way.back(), name}, plain_directory()); !made) return made.error();
       child = children.find(name);
     }
-    if (std::holds_alternative<Ext4Symlink>(child->second->content)) {
-      return refused(path, fmt::format("goes through the symbolic link \"{}\"", name));
+    const auto& node = child->second.node;
+    if (const auto* link = std::get_if<Ext4Symlink>(&node->content)) {
+      if (links_ == Links::kRefuse)
+        return refused(path, fmt::format("goes through the symbolic link \"{}\"", name));
+      if (++links > kMaxLinks) return refused(path, "goes through too many symbolic links, or in a circle");
+      auto target = components_of(link->target);
+      if (!target) return target.error();
+      if (link->target.starts_with('/')) way.resize(1);
+      folders.insert(folders.end(), target->rbegin(), target->rend());
+      continue;
     }
-    if (child->second->directory() == nullptr) {
-      return refused(path, fmt::format("\"{}\" is not a directory", name));
-    }
-    at = child->second;
+    if (node->directory() == nullptr) return refused(path, fmt::format("\"{}\" is not a directory", name));
+    way.push_back(node);
   }
-  return Place{std::move(at), components->back()};
+  return std::move(way.back());
 }
 
 Result<void> Ext4Tree::attach(const Place& place, std::shared_ptr<Ext4Node> node) {
   if (auto charged = charge(kNodeBytes + place.name.size()); !charged) return charged;
   node->names += 1;  // first: what is replaced may hold the node's only other name
   detach(*place.parent, place.name);
-  place.parent->directory()->children.emplace(place.name, std::move(node));
+  place.parent->directory()->children.emplace(place.name, Ext4Name{std::move(node), layer_});
   return {};
 }
 
@@ -99,14 +131,14 @@ void Ext4Tree::detach(Ext4Node& parent, const std::string& name) {
   const auto found = siblings.find(name);
   if (found == siblings.end()) return;
   // Without recursion, so that a deep tree needs no deep stack.
-  std::vector<std::shared_ptr<Ext4Node>> going{found->second};
+  std::vector<std::shared_ptr<Ext4Node>> going{found->second.node};
   siblings.erase(found);
   while (!going.empty()) {
     const auto node = std::move(going.back());
     going.pop_back();
     node->names -= 1;
     if (auto* directory = node->directory()) {
-      for (auto& child : directory->children) going.push_back(std::move(child.second));
+      for (auto& child : directory->children) going.push_back(std::move(child.second.node));
       directory->children.clear();
     } else if (const auto* file = std::get_if<Ext4File>(&node->content);
                file != nullptr && node->names == 0) {
@@ -121,9 +153,11 @@ Result<void> Ext4Tree::put(std::string_view path, std::shared_ptr<Ext4Node> node
   if (!place) return place.error();
   std::shared_ptr<Ext4Node> present = root_;
   if (place->parent) {
-    const auto& siblings = place->parent->directory()->children;
+    auto& siblings = place->parent->directory()->children;
     const auto found = siblings.find(place->name);
-    present = found == siblings.end() ? nullptr : found->second;
+    present = found == siblings.end() ? nullptr : found->second.node;
+    if (present && present->directory() != nullptr && node->directory() != nullptr)
+      found->second.layer = layer_;
   } else if (node->directory() == nullptr) {
     return refused(path, "the root must be a directory");
   }
@@ -143,9 +177,12 @@ Result<void> Ext4Tree::link(std::string_view path, std::string_view existing) {
   auto place = locate(path, MissingParents::kMake);
   if (!place) return place.error();
   if (!place->parent) return refused(path, "the root must be a directory");
-  const auto& siblings = place->parent->directory()->children;
+  auto& siblings = place->parent->directory()->children;
   const auto present = siblings.find(place->name);
-  if (present != siblings.end() && present->second == *target) return {};
+  if (present != siblings.end() && present->second.node == *target) {
+    present->second.layer = layer_;
+    return {};
+  }
   return attach(*place, *std::move(target));
 }
 
@@ -167,7 +204,47 @@ Result<std::shared_ptr<Ext4Node>> Ext4Tree::find(std::string_view path) {
   if (!place->parent) return place->name.empty() ? root_ : nullptr;
   const auto& siblings = place->parent->directory()->children;
   const auto found = siblings.find(place->name);
-  return found == siblings.end() ? nullptr : found->second;
+  return found == siblings.end() ? nullptr : found->second.node;
+}
+
+Result<void> Ext4Tree::hide(std::string_view path) {
+  const auto place = locate(path, MissingParents::kLeave);
+  if (!place) return place.error();
+  if (place->parent) {
+    hide_name(*place->parent, place->name);
+  } else if (place->name.empty()) {
+    return refused(path, "the root cannot be removed");
+  }
+  return {};
+}
+
+Result<void> Ext4Tree::hide_contents(std::string_view folder) {
+  auto components = split(folder);
+  if (!components) return components.error();
+  const auto node = walk(folder, *std::move(components), MissingParents::kLeave);
+  if (!node) return node.error();
+  if (*node) hide_below(**node);
+  return {};
+}
+
+// As deep as the tree, which is bounded.
+void Ext4Tree::hide_below(Ext4Node& folder) {
+  std::vector<std::string> names;
+  for (const auto& [name, child] : folder.directory()->children) {
+    if (child.layer != layer_ || child.node->directory() != nullptr) names.push_back(name);
+  }
+  for (const auto& name : names) hide_name(folder, name);
+}
+
+// A folder stays for what this layer has put below it.
+void Ext4Tree::hide_name(Ext4Node& folder, const std::string& name) {
+  auto& siblings = folder.directory()->children;
+  const auto found = siblings.find(name);
+  if (found == siblings.end()) return;
+  auto* inner = found->second.node->directory();
+  if (inner != nullptr) hide_below(*found->second.node);
+  if (found->second.layer == layer_ || (inner != nullptr && !inner->children.empty())) return;
+  detach(folder, name);
 }
 
 }  // namespace tl::storage

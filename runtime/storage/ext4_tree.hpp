@@ -38,8 +38,12 @@ struct Ext4Extent {
 
 struct Ext4Node;
 
+struct Ext4Name {
+  std::shared_ptr<Ext4Node> node;
+  std::uint32_t layer = 0;  // in which of the tree's layers the name was put, or put anew
+};
 struct Ext4Directory {
-  std::map<std::string, std::shared_ptr<Ext4Node>, std::less<>> children;
+  std::map<std::string, Ext4Name, std::less<>> children;
 };
 struct Ext4File {
   std::vector<Ext4Extent> extents;  // ascending; what they leave out are holes
@@ -69,18 +73,24 @@ struct Ext4Node {
 // ever resolved by the host's kernel.
 //
 // Paths are relative to the root whether they start with a slash or not; empty and "." components mean
-// nothing;
-// ".." is refused, and so is a path that goes through a symbolic link: links are never followed. Missing
-// parents are made (0755, root). Depth, names and the memory all of it takes are bounded, the last by
-// kMaxMetadataBytes: the paths come from archives of strangers. Errors: kOutOfRange with the path.
+// nothing; ".." is refused. A path that goes through a symbolic link is refused too, or the link is resolved
+// within this tree, whose root is the root of absolute links and where ".." ends; the last component never
+// is. Missing parents are made (0755, root). Depth, names, links on the way and the memory all of it takes
+// are bounded, the last by kMaxMetadataBytes: the paths come from archives of strangers. Errors: kOutOfRange
+// with the path.
+//
+// A tree can grow by layers, each hiding things of those before it and nothing of its own, in whatever order
+// the two come: OCI image specification, "Whiteouts".
 class Ext4Tree {
  public:
+  enum class Links { kRefuse, kResolve };
+  static constexpr int kMaxLinks = 40;  // as the kernel's MAXSYMLINKS
   static constexpr std::size_t kMaxPathBytes = 4096;
   static constexpr std::size_t kMaxDepth = 1000;
   static constexpr std::uint64_t kMaxMetadataBytes = std::uint64_t{1} << 30;
 
   // `released` is told of every file whose last name goes away, so that its blocks can be given back.
-  explicit Ext4Tree(std::function<void(const Ext4File&)> released);
+  explicit Ext4Tree(std::function<void(const Ext4File&)> released, Links links = Links::kRefuse);
 
   // A node takes the place of what has this name (a later archive entry wins); only a directory over a
   // directory keeps the children and takes the new attributes. The root can only be a directory.
@@ -89,6 +99,12 @@ class Ext4Tree {
   Result<void> link(std::string_view path, std::string_view existing);
   // With everything below it. Missing is no error: false.
   Result<bool> remove(std::string_view path);
+
+  // What is put from now on is of the next layer.
+  void begin_layer() { ++layer_; }
+  // Removes what earlier layers have at the path, or below the folder. Missing is no error.
+  Result<void> hide(std::string_view path);
+  Result<void> hide_contents(std::string_view folder);
 
   // nullptr when there is none.
   Result<std::shared_ptr<Ext4Node>> find(std::string_view path);
@@ -102,12 +118,18 @@ class Ext4Tree {
   };
   enum class MissingParents { kMake, kLeave };
   Result<Place> locate(std::string_view path, MissingParents missing);
+  Result<std::shared_ptr<Ext4Node>> walk(std::string_view path, std::vector<std::string> folders,
+                                         MissingParents missing);
+  void hide_below(Ext4Node& folder);
+  void hide_name(Ext4Node& folder, const std::string& name);
   Result<void> attach(const Place& place, std::shared_ptr<Ext4Node> node);
   void detach(Ext4Node& parent, const std::string& name);
   Result<void> charge(std::size_t bytes);
 
   std::shared_ptr<Ext4Node> root_;
   std::function<void(const Ext4File&)> released_;
+  Links links_;
+  std::uint32_t layer_ = 0;
   std::uint64_t metadata_bytes_ = 0;
 };
 

@@ -112,14 +112,15 @@ class TreeWriter {
     places_.push_back(Place{tree.root().get(), EXT2_ROOT_INO});
     auto& top = tree.root()->directory()->children;
     if (const auto found = top.find("lost+found"); found != top.end()) {
-      lost_and_found_ = found->second.get();
+      lost_and_found_ = found->second.node.get();
       if (auto done = number(*lost_and_found_, EXT2_ROOT_INO); !done) return done;
     }
     for (std::size_t i = 0; i < places_.size(); ++i) {
       auto* directory = places_[i].node->directory();
       if (directory == nullptr) continue;
       const std::uint32_t self = places_[i].node->inode;
-      for (auto& [name, child] : directory->children) {
+      for (auto& [name, entry] : directory->children) {
+        const auto& child = entry.node;
         if (child->inode != 0) continue;  // a hard link
         if (auto done = number(*child, self); !done) return done;
       }
@@ -159,7 +160,8 @@ class TreeWriter {
     std::vector<Ext4DirectoryEntry> entries;
     entries.reserve(directory.children.size());
     std::size_t links = 2;
-    for (const auto& [name, child] : directory.children) {
+    for (const auto& [name, entry] : directory.children) {
+      const auto& child = entry.node;
       entries.push_back({name, child->inode, type_of(*child).in_directory});
       if (child->directory() != nullptr) ++links;
     }

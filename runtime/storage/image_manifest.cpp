@@ -35,6 +35,7 @@ std::string to_json(const ImageManifest& manifest) {
   const Json json = {{"schema_version", ImageManifest::kSchemaVersion},
                      {"digest", manifest.digest},
                      {"source", manifest.source},
+                     {"source_digest", manifest.source_digest},
                      {"architecture", manifest.architecture},
                      {"file_system", "ext4"},
                      {"size_bytes", manifest.size_bytes},
@@ -60,6 +61,7 @@ Result<ImageManifest> parse_image_manifest(std::string_view text) {
     if (!created_at) return damaged(created_at.error().message);
     ImageManifest manifest{.digest = json.at("digest").get<std::string>(),
                            .source = json.at("source").get<std::string>(),
+                           .source_digest = json.value("source_digest", std::string()),
                            .architecture = json.at("architecture").get<std::string>(),
                            .size_bytes = json.at("size_bytes").get<std::uint64_t>(),
                            .used_bytes = json.at("used_bytes").get<std::uint64_t>(),

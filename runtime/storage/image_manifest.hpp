@@ -29,6 +29,7 @@ struct ImageManifest {
   std::string
       digest;  // "sha256:" and 64 hexadecimal digits, of what the image was made from (see ImageStore)
   std::string source;            // what it was made from, for people: "Debian GNU/Linux 12 (bookworm)"
+  std::string source_digest;     // of that, "sha256:…": an OCI manifest's, a file's; empty: not known
   std::string architecture;      // as in OCI: "amd64"
   std::uint64_t size_bytes = 0;  // of the file system
   std::uint64_t used_bytes = 0;  // what it took on the host when it was made

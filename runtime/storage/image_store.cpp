@@ -160,6 +160,7 @@ Result<ImageManifest> seal(const fs::path& root_file, const ImageStore::Recipe& 
   if (::fstat(file->get(), &status) != 0) return errno_error("stat " + root_file.string());
   return ImageManifest{.digest = recipe.digest,
                        .source = recipe.source,
+                       .source_digest = recipe.source_digest,
                        .architecture = kArchitecture,
                        .size_bytes = static_cast<std::uint64_t>(status.st_size),
                        .used_bytes = static_cast<std::uint64_t>(status.st_blocks) * kBytesOfStatBlock,
@@ -298,6 +299,23 @@ Result<void> ImageStore::remove(const std::string& name, const InUse& in_use) {
   }
   if (auto dropped = drop_name(name); !dropped) return dropped;
   return remove_image(own() / folder_name(**digest));
+}
+
+Result<std::size_t> ImageStore::remove_nameless(const InUse& in_use) {
+  if (auto opened = open_for_writing(); !opened) return opened.error();
+  std::size_t count = 0;
+  for (const auto& entry : entries_of(own())) {
+    std::string digest = entry;  // "sha256-<hex>"
+    if (entry.starts_with(kFolderPrefix)) digest[kFolderPrefix.size() - 1] = ':';
+    if (!is_image_digest(digest) || has_other_name(own(), "", digest)) continue;
+    // Whoever makes an image holds its lock until it has its name.
+    const auto lock = FileLock::try_acquire(locks_.get(), entry);
+    if (!lock) return lock.error();
+    if (!*lock || has_other_name(own(), "", digest) || in_use(digest)) continue;
+    if (auto removed = remove_image(own() / entry); !removed) return removed.error();
+    ++count;
+  }
+  return count;
 }
 
 Result<void> ImageStore::drop_name(const std::string& name) {

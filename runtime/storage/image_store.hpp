@@ -27,6 +27,7 @@ struct Image {
 //   images/sha256-<hex>/root.ext4      mode 0444
 //   images/sha256-<hex>/manifest.json  last: without it the folder is half-made
 //   images/names/<name>                {"schema_version", "digest"}; replaced atomically
+//   images/layers/                     fetched from registries: oci::BlobCache
 //   images/locks/sha256-<hex>          held by whoever makes or removes that image; empty, never deleted
 //
 // The digest is that of what an image is made from (image_digest()), known before it is made: whoever asks
@@ -42,6 +43,7 @@ class ImageStore {
   struct Recipe {
     std::string digest;
     std::string source;
+    std::string source_digest;
     std::uint64_t disk_mib = 0;
     ImageConfig config;
   };
@@ -67,6 +69,14 @@ class ImageStore {
   // Takes the name away and, when it was the last of its image, the image. kConflict while that is in use,
   // and for names of system roots.
   Result<void> remove(const std::string& name, const InUse& in_use);
+
+  // Removes the images that no name stands for any more, because it was given to another, and that are not in
+  // use. Returns how many.
+  Result<std::size_t> remove_nameless(const InUse& in_use);
+
+  // The own root's images/, for files that are removed again. make_folder() makes it when missing.
+  [[nodiscard]] const std::filesystem::path& folder() const { return roots_.front(); }
+  Result<void> make_folder() { return open_for_writing(); }
 
   // Removes half-made images that nobody is making any more, and temporary files of names. Returns how many.
   Result<std::size_t> sweep();

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/storage/tar_import.hpp"
 
-#include <cerrno>
 #include <limits>
-#include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,37 +11,16 @@
 #include <archive_entry.h>
 #include <fmt/format.h>
 
+#include "runtime/storage/archive_feed.hpp"
 #include "runtime/storage/tar_acl.hpp"
 
 namespace tl::storage {
 namespace {
 
-constexpr std::size_t kReadBytes = std::size_t{256} << 10;
 constexpr std::int64_t kTarBlock = 512;
-
-// What libarchive calls back into. Errors cannot pass through it, so they wait here.
-struct Feed {
-  const ByteSource& source;
-  std::vector<std::byte> buffer;
-  std::optional<Error> error;
-
-  la_ssize_t next(archive* reader, const void** data) {
-    auto count = source(buffer);
-    if (!count) {
-      error = count.error();
-      archive_set_error(reader, EIO, "%s", error->message.c_str());
-      return -1;
-    }
-    *data = buffer.data();
-    return static_cast<la_ssize_t>(*count);
-  }
-};
-
-extern "C" {
-static la_ssize_t read_from_feed(archive* reader, void* feed, const void** data) {
-  return static_cast<Feed*>(feed)->next(reader, data);
-}
-}
+constexpr std::string_view kWhiteout = ".wh.";
+constexpr std::string_view kBookkeeping = ".wh..wh.";  // of AUFS, which whiteouts come from: nobody's files
+constexpr std::string_view kOpaque = ".wh..wh..opq";
 
 bool is_linux_xattr(std::string_view name) {
   for (const std::string_view prefix : {"user.", "trusted.", "security."}) {
@@ -67,13 +44,12 @@ std::vector<Ext4Attributes::Xattr> xattrs_of(archive_entry* entry) {
 
 class TarImport {
  public:
-  TarImport(Ext4Builder& builder, const ByteSource& source)
-      : builder_(builder),
-        feed_{source, std::vector<std::byte>(kReadBytes), std::nullopt},
-        reader_(archive_read_new(), &archive_read_free) {}
+  TarImport(Ext4Builder& builder, const ByteSource& source, Whiteouts whiteouts)
+      : builder_(builder), whiteouts_(whiteouts), feed_(source) {}
 
   Result<TarSummary> run() {
-    if (auto opened = open(); !opened) return opened.error();
+    archive_read_support_format_tar(reader_.get());  // the others are linked into tl only when asked for
+    if (auto opened = feed_.open(reader_.get()); !opened) return opened.error();
     for (;;) {
       const std::int64_t before = archive_filter_bytes(reader_.get(), 0);
       archive_entry* entry = nullptr;
@@ -89,38 +65,15 @@ class TarImport {
       if (auto added = add(entry); !added) return added.error();
       ++summary_.entries;
     }
-    if (auto drained = drain(); !drained) return drained.error();
+    if (auto drained = feed_.drain(); !drained) return drained.error();
     return summary_;
   }
 
  private:
-  Result<void> open() {
-    archive* reader = reader_.get();
-    // One by one: "all" would link every format libarchive knows into tl.
-    archive_read_support_format_tar(reader);
-    archive_read_support_filter_gzip(reader);
-    archive_read_support_filter_xz(reader);
-    archive_read_support_filter_zstd(reader);
-    if (archive_read_open(reader, &feed_, nullptr, read_from_feed, nullptr) != ARCHIVE_OK) return failed();
-    return {};
-  }
-
-  Result<void> drain() {
-    for (;;) {
-      const auto count = feed_.source(feed_.buffer);
-      if (!count) return count.error();
-      if (*count == 0) return {};
-    }
-  }
-
   static Error malformed(std::string_view why) {
     return Error{ErrorCode::kOutOfRange, fmt::format("tar archive: {}", why), ""};
   }
-  [[nodiscard]] Error failed() const {
-    if (feed_.error) return *feed_.error;
-    const char* why = archive_error_string(reader_.get());
-    return malformed(why == nullptr ? "unreadable" : why);
-  }
+  [[nodiscard]] Error failed() const { return feed_.failed(reader_.get(), "tar archive"); }
 
   Result<Ext4Attributes> attributes_of(archive_entry* entry) {
     constexpr std::int64_t kMaxId = std::numeric_limits<std::uint32_t>::max() - 1;  // all ones means "none"
@@ -139,6 +92,11 @@ class TarImport {
   Result<void> add(archive_entry* entry) {
     const char* path = archive_entry_pathname(entry);
     if (path == nullptr || *path == '\0') return malformed("an entry without a name");
+    if (whiteouts_ == Whiteouts::kHide) {
+      const auto hidden = hide(path);
+      if (!hidden) return hidden.error();
+      if (*hidden) return {};
+    }
     if (const char* existing = archive_entry_hardlink(entry)) return builder_.add_hard_link(path, existing);
     auto attributes = attributes_of(entry);
     if (!attributes) return attributes.error().within(path);
@@ -162,6 +120,25 @@ class TarImport {
       default:
         return malformed(fmt::format("{}: unknown type", path));
     }
+  }
+
+  // Whether the entry was a whiteout, which is no file then.
+  Result<bool> hide(std::string_view path) {
+    const std::size_t slash = path.rfind('/');
+    const std::string_view name = path.substr(slash == path.npos ? 0 : slash + 1);
+    const std::string_view folder = path.substr(0, path.size() - name.size());
+    if (!name.starts_with(kWhiteout)) return false;
+    Result<void> done;
+    if (name == kOpaque) {
+      done = builder_.hide_contents(folder);
+    } else if (!name.starts_with(kBookkeeping)) {
+      const std::string_view hidden = name.substr(kWhiteout.size());
+      if (hidden.empty() || hidden == "." || hidden == "..")
+        return malformed(fmt::format("{}: a whiteout of nothing", path));
+      done = builder_.hide(std::string(folder) + std::string(hidden));
+    }
+    if (!done) return done.error();
+    return true;
   }
 
   Result<void> add_device(const char* path, archive_entry* entry, Ext4Special::Kind kind,
@@ -199,15 +176,16 @@ class TarImport {
   }
 
   Ext4Builder& builder_;
-  Feed feed_;
-  std::unique_ptr<archive, decltype(&archive_read_free)> reader_;
+  Whiteouts whiteouts_;
+  ArchiveFeed feed_;
+  ArchiveReader reader_ = new_archive_reader();
   TarSummary summary_;
 };
 
 }  // namespace
 
-Result<TarSummary> add_tar(Ext4Builder& builder, const ByteSource& source) {
-  return TarImport(builder, source).run();
+Result<TarSummary> add_tar(Ext4Builder& builder, const ByteSource& source, Whiteouts whiteouts) {
+  return TarImport(builder, source, whiteouts).run();
 }
 
 }  // namespace tl::storage

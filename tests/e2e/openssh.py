@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from support import cases, environment
+from support import cases, environment, packages
 
 CLIENTS = ("ssh", "scp", "sftp", "rsync", "ssh-keygen")
 # What a sandbox needs to be reached; the image is of this machine's release, so what is linked here runs there.
@@ -17,17 +17,11 @@ USER = "getent passwd sshd || useradd --system --home /run/sshd --shell /usr/sbi
 MIB = 1 << 20
 
 
-def find_server(folder):
-    """The root of a tree with an SSH server in it: this machine's, or one out of the package, which is not installed:
-    that would start it."""
-    if not os.access("/usr/sbin/sshd", os.X_OK):
-        words = ["apt-get", "-q", "download", "openssh-server", "openssh-sftp-server"]
-        got = subprocess.run(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        environment.require_host(got.returncode == 0, "no OpenSSH server here, and apt has none to download")
-        for package in pathlib.Path(folder).glob("*.deb"):
-            subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
-        return pathlib.Path(folder)
-    return pathlib.Path("/")
+def find_server():
+    """The root of a tree with an SSH server in it."""
+    if os.access("/usr/sbin/sshd", os.X_OK):
+        return pathlib.Path("/")
+    return packages.unpacked("openssh-server", "openssh-sftp-server")
 
 
 def libraries_of(program):
@@ -38,7 +32,7 @@ def libraries_of(program):
 
 def archive(folder):
     """A tar with the server, OpenSSH's key generator and rsync, and what they are linked with."""
-    root, tree = find_server(folder), pathlib.Path(folder, "tree")
+    root, tree = find_server(), pathlib.Path(folder, "tree")
     files = {tree / path: root / path for path in SERVER}
     files.update({tree / "usr/bin" / name: pathlib.Path(shutil.which(name)) for name in ("rsync", "ssh-keygen")})
     for program in [path for target, path in files.items() if "etc" not in target.parts]:

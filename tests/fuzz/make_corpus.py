@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the first inputs of each fuzz target: requests as a driver makes them, and the usual mistakes."""
 
+import gzip
+import io
+import json
 import pathlib
 import struct
+import tarfile
 
 HERE = pathlib.Path(__file__).resolve().parent / "corpus"
 RINGS, BUFFER = 0x1000, 0x5000
@@ -29,6 +33,45 @@ def write(target, inputs):
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in inputs.items():
         (folder / name).write_bytes(data)
+
+
+def tar(*members):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, contents in members:
+            member = tarfile.TarInfo(name)
+            data = contents if isinstance(contents, bytes) else b""
+            if isinstance(contents, tuple):
+                member.type, member.linkname = contents
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return out.getvalue().rstrip(b"\0") + b"\0" * 1536  # the last block's rest and the end mark
+
+
+def layers(first, second):
+    return b"\5" + struct.pack("<H", len(first)) + first + second
+
+
+def container_images():
+    blob = {"digest": "sha256:" + "a" * 64, "size": 5}
+    oci, link, hard = "application/vnd.oci.image.", tarfile.SYMTYPE, tarfile.LNKTYPE
+    layer, config = {"mediaType": oci + "layer.v1.tar", **blob}, {"mediaType": oci + "config.v1+json", **blob}
+    manifest = {"mediaType": oci + "manifest.v1+json", "platform": {"os": "linux", "architecture": "amd64"}, **blob}
+    inside = {"Env": ["A=b", "c"], "Entrypoint": ["/x"], "Cmd": None, "WorkingDir": "/", "User": "a:b"}
+    documents = {
+        "index": (0, {"manifests": [manifest, {"annotations": {"a": "b"}, **manifest}]}),
+        "manifest": (1, {"config": config, "layers": [layer, layer]}),
+        "config": (2, {"os": "linux", "config": inside, "rootfs": {"diff_ids": [blob["digest"]]}}),
+        "saved": (3, [{"Config": "c", "RepoTags": ["a:1"], "Layers": ["l"]}]),
+    }
+    inputs = {name: bytes([kind]) + json.dumps(document).encode() for name, (kind, document) in documents.items()}
+    lower = tar(("d/a", b"1"), ("lib", (link, "d")), ("h", (hard, "d/a")))
+    inputs["archive"] = b"\4" + tar(("a/layer.tar", b"x"), ("b/layer.tar", (link, "../a/layer.tar")))
+    inputs["layers"] = layers(lower, tar(("d/.wh.a", b""), ("lib/b", b"2")))
+    inputs["opaque"] = layers(lower, tar(("lib/new", b"3"), ("lib/.wh..wh..opq", b"")))
+    inputs["circle"] = layers(tar(("a", (link, "b")), ("b", (link, "a"))), tar(("a/x", b"")))
+    inputs["gzip"] = layers(gzip.compress(lower, mtime=0), gzip.compress(lower, mtime=0))
+    return inputs
 
 
 def block(kind, sector, *data, payload=b""):
@@ -135,6 +178,7 @@ def main():
             "config": struct.pack("<BH", 3 << 2, 0x100) + struct.pack("<BH", 0, 0x10F),
         },
     )
+    write("fuzz_oci", container_images())
 
 
 main()

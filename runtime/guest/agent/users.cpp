@@ -59,7 +59,7 @@ void UserTable::refresh() {
     groups_.clear();
     if (const File file = open_list(folder_ + "/group")) {
       while (const auto* entry = ::fgetgrent(file.get())) {
-        Group group_of{entry->gr_gid, {}};
+        Group group_of{entry->gr_gid, entry->gr_name, {}};
         for (char** member = entry->gr_mem; *member != nullptr; ++member)
           group_of.members.emplace_back(*member);
         groups_.push_back(std::move(group_of));
@@ -86,17 +86,23 @@ User UserTable::complete(const Account& account) const {
 Result<User> UserTable::find(const std::string& who) {
   refresh();
   const std::size_t colon = who.find(':');
-  const std::string first = who.empty() ? "0" : who.substr(0, colon);
-  if (!is_number(first)) {
-    if (colon != std::string::npos) {
-      return Error{ErrorCode::kOutOfRange, "user " + who + ": NAME, UID or UID:GID is expected", ""};
-    }
+  auto user = find_account(who.empty() ? "0" : who.substr(0, colon));
+  if (!user || colon == std::string::npos) return user;
+  const auto gid = find_group(who.substr(colon + 1));
+  if (!gid) return gid.error();
+  user->gid = *gid;
+  user->groups = {*gid};
+  return user;
+}
+
+Result<User> UserTable::find_account(const std::string& who) const {
+  if (!is_number(who)) {
     for (const Account& account : accounts_) {
-      if (account.name == who) return complete(account);
+      if (!who.empty() && account.name == who) return complete(account);
     }
     return Error{ErrorCode::kNotFound, "no user " + who + " in this sandbox", ""};
   }
-  const auto uid = number_of(first);
+  const auto uid = number_of(who);
   if (!uid) return Error{ErrorCode::kOutOfRange, "user " + who + ": the number is too large", ""};
   User user{*uid, 0, {0}, "", "/", "/bin/sh"};
   for (const Account& account : accounts_) {
@@ -104,16 +110,22 @@ Result<User> UserTable::find(const std::string& who) {
     user = complete(account);
     break;
   }
-  if (colon != std::string::npos) {
-    const auto gid = number_of(who.substr(colon + 1));
-    if (!gid) return Error{ErrorCode::kOutOfRange, "user " + who + ": NAME, UID or UID:GID is expected", ""};
-    user.gid = *gid;
-    user.groups = {*gid};
-  }
   if (*uid == 0 && user.name.empty()) {
     user.name = "root";  // an image without a user data base still has a root
   }
   return user;
+}
+
+Result<std::uint32_t> UserTable::find_group(const std::string& which) const {
+  if (is_number(which)) {
+    const auto gid = number_of(which);
+    if (gid) return *gid;
+    return Error{ErrorCode::kOutOfRange, "group " + which + ": the number is too large", ""};
+  }
+  for (const Group& group : groups_) {
+    if (!which.empty() && group.name == which) return static_cast<std::uint32_t>(group.gid);
+  }
+  return Error{ErrorCode::kNotFound, "no group " + which + " in this sandbox", ""};
 }
 
 }  // namespace tl::guest

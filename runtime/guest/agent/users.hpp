@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,8 +29,9 @@ class UserTable {
  public:
   explicit UserTable(std::string folder = "/etc") : folder_(std::move(folder)) {}
 
-  // NAME, UID or UID:GID; empty is UID 0. Numbers need not be in the files. kNotFound for an unknown name,
-  // kOutOfRange for anything else that is none of the three.
+  // NAME or UID, then perhaps a colon and the NAME or GID of a group, which is the only one then; empty is
+  // UID 0. Numbers need not be in the files. kNotFound for an unknown name, kOutOfRange for a number that is
+  // too large.
   Result<User> find(const std::string& who);
 
  private:
@@ -40,6 +42,7 @@ class UserTable {
   };
   struct Group {
     gid_t gid;
+    std::string name;
     std::vector<std::string> members;
   };
   // What tells that a file is still the one that was read; nothing when it is not there.
@@ -54,6 +57,8 @@ class UserTable {
   void refresh();
   [[nodiscard]] Version version_of(const char* name) const;
   User complete(const Account& account) const;
+  [[nodiscard]] Result<User> find_account(const std::string& who) const;
+  [[nodiscard]] Result<std::uint32_t> find_group(const std::string& which) const;
 
   std::string folder_;
   std::optional<Version> passwd_version_;

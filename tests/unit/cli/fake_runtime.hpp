@@ -17,6 +17,9 @@ namespace tl::cli::test {
 struct FakeState {
   std::vector<registry::SandboxRecord> records;  // newest first
   std::vector<ImageInfo> images;
+  ImageDetails image;  // the one that import_image() makes and describe_image() knows
+  std::optional<ImportRequest> last_import;
+  std::optional<Error> import_error;
   HostReport report{{}, true};
   std::vector<DamagedRecord> damaged;
   std::vector<std::string> warnings;
@@ -325,6 +328,22 @@ class FakeRuntime final : public Runtime {
   }
 
   Result<std::vector<ImageInfo>> images() override { return state_->images; }
+  Result<ImageDetails> import_image(const ImportRequest& request, const Progress& progress) override {
+    state_->last_import = request;
+    progress("layer 1 of 1");
+    if (state_->import_error) return *state_->import_error;
+    ImageDetails details = state_->image;
+    details.image.name = request.name.value_or(details.image.name);
+    return details;
+  }
+  Result<ImageDetails> describe_image(const std::string& name) override {
+    if (name == state_->image.image.name) return state_->image;
+    return Error{ErrorCode::kNotFound, "there is no image " + name, {}};
+  }
+  Result<void> remove_image(const std::string& name) override {
+    if (name == state_->image.image.name) return {};
+    return Error{ErrorCode::kNotFound, "there is no image " + name, {}};
+  }
   Result<HostReport> doctor() override { return state_->report; }
 
  private:

@@ -184,11 +184,12 @@ TEST_CASE("copy prints JSON and passes warnings on") {
 TEST_CASE("prune says what it removed") {
   CommandLine tl;
   REQUIRE(tl({"sbx", "prune"}, Leads::kToTerminals).error == "There was nothing to remove.\n");
-  tl.state->pruned = {.records = 3, .templates = 1, .leftovers = 0};
+  tl.state->pruned = {.records = 3, .templates = 1, .layers = 2, .leftovers = 0};
   const auto outcome = tl({"sbx", "prune"}, Leads::kToTerminals);
   REQUIRE(outcome.out.empty());
-  REQUIRE(outcome.error == "Removed 3 terminated sandbox records, 1 template and 0 leftovers.\n");
-  REQUIRE(tl({"sbx", "prune"}).out == "Removed\tCount\nrecords\t3\ntemplates\t1\nleftovers\t0\n");
+  REQUIRE(outcome.error ==
+          "Removed 3 terminated sandbox records, 1 template, 2 fetched layers and 0 leftovers.\n");
+  REQUIRE(tl({"sbx", "prune"}).out == "Removed\tCount\nrecords\t3\ntemplates\t1\nlayers\t2\nleftovers\t0\n");
   REQUIRE(Json::parse(tl({"sbx", "prune", "--json"}).out) ==
-          Json{{"records", 3}, {"templates", 1}, {"leftovers", 0}});
+          Json{{"records", 3}, {"templates", 1}, {"layers", 2}, {"leftovers", 0}});
 }

@@ -293,3 +293,45 @@ TEST_CASE("image ls lists images") {
   REQUIRE(json[0]["digest"] == "sha256:0123456789abcdef");
   REQUIRE(json[0]["size_bytes"] == 300u << 20);
 }
+
+TEST_CASE("image import prints the name, or the image, and passes on what was asked for") {
+  CommandLine tl;
+  tl.state->image.image.name = "alpine:3";
+  tl.state->image.image.created_at = present();
+  const auto outcome = tl({"sbx", "image", "import", "docker://alpine:3"});
+  REQUIRE(outcome.exit_code == 0);
+  REQUIRE(outcome.out == "alpine:3\n");
+  REQUIRE(outcome.error.empty());
+  REQUIRE(tl.state->last_import->trust == RegistryTrust::kVerified);
+  REQUIRE(!tl.state->last_import->disk_mb);
+  const auto json =
+      tl({"sbx", "image", "import", "x.tar", "-n", "mine", "--disk-mb", "20480", "--insecure", "--json"});
+  REQUIRE(Json::parse(json.out)["name"] == "mine");
+  REQUIRE(tl.state->last_import->reference == "x.tar");
+  REQUIRE(tl.state->last_import->disk_mb == 20480);
+  REQUIRE(tl.state->last_import->trust == RegistryTrust::kAny);
+  const auto shown = tl({"sbx", "image", "import", "x.tar"}, Leads::kToTerminals);
+  REQUIRE(shown.out.empty());
+  REQUIRE(shown.error.find("Image alpine:3 is ready.") != std::string::npos);
+  tl.state->import_error =
+      Error{ErrorCode::kHostLacks, "skopeo: no such program on this host", "apt-get install"};
+  REQUIRE(tl({"sbx", "image", "import", "docker://x"}).exit_code == 6);
+  REQUIRE(tl({"sbx", "image", "import"}).exit_code == 2);
+}
+
+TEST_CASE("image describe shows everything, and image rm goes on after a failure") {
+  CommandLine tl;
+  tl.state->image.image = {"app", "sha256:0123", 1, present(), "app.tar"};
+  tl.state->image.env = {"A=b"};
+  tl.state->image.sandboxes = {"web"};
+  const auto text = tl({"sbx", "image", "describe", "app"}).out;
+  for (const char* words : {"app.tar", "A=b", "web", "sha256:0123"})
+    REQUIRE(text.find(words) != std::string::npos);
+  const auto json = Json::parse(tl({"sbx", "image", "describe", "app", "--json"}).out);
+  REQUIRE(json["config"]["env"][0] == "A=b");
+  REQUIRE(json["sandboxes"][0] == "web");
+  REQUIRE(tl({"sbx", "image", "describe", "other"}).exit_code == 3);
+  const auto outcome = tl({"sbx", "image", "rm", "other", "app"});
+  REQUIRE(outcome.exit_code == 3);
+  REQUIRE(outcome.out == "app\n");
+}

@@ -50,6 +50,22 @@ TEST_CASE_METHOD(Fixture, "users and their groups are read from the root disk's 
   CHECK(root->shell == "/bin/bash");
 }
 
+TEST_CASE_METHOD(Fixture, "a group by its name goes with a user by name or number, as images have it") {
+  write("passwd", "app:x:7:8::/srv:/bin/sh\n");
+  write("group", "app:x:8:\nwww:x:33:app\n");
+  UserTable users(folder);
+  for (const char* who : {"app:www", "7:www", "app:33", "7:33"}) {
+    const auto user = users.find(who);
+    REQUIRE(user);
+    CHECK(user->uid == 7);
+    CHECK(user->gid == 33);
+    CHECK(user->groups == std::vector<gid_t>{33});
+    CHECK(user->home == "/srv");
+  }
+  CHECK(users.find("app:nobodys").error().code == ErrorCode::kNotFound);
+  CHECK_FALSE(users.find("app:"));
+}
+
 TEST_CASE_METHOD(Fixture, "numbers work in an image without users") {
   UserTable users(folder);
   const auto user = users.find("1234:99");
@@ -62,7 +78,7 @@ TEST_CASE_METHOD(Fixture, "numbers work in an image without users") {
   CHECK(users.find("root").error().code == ErrorCode::kNotFound);
 }
 
-TEST_CASE_METHOD(Fixture, "what is none of the three forms is refused") {
+TEST_CASE_METHOD(Fixture, "what is no user and group is refused") {
   UserTable users(folder);
   for (const char* wrong :
        {"0:", "0:x", "a:b", ":", ":0", "4294967295", "99999999999999999999", "0:4294967295", "0:0:0"}) {
