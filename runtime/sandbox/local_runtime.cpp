@@ -11,6 +11,7 @@
 #include "runtime/sandbox/exec_client.hpp"
 #include "runtime/sandbox/exec_request.hpp"
 #include "runtime/sandbox/host_report.hpp"
+#include "runtime/sandbox/image_info.hpp"
 #include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/liveness.hpp"
 #include "runtime/sandbox/stuck_monitor.hpp"
@@ -184,11 +185,7 @@ Result<std::vector<ImageInfo>> LocalRuntime::images() {
   const auto listed = store->list();
   if (!listed) return listed.error();
   std::vector<ImageInfo> images;
-  for (const auto& image : listed->images) {
-    const storage::ImageManifest& manifest = image.manifest;
-    images.push_back(
-        {image.name, manifest.digest, manifest.size_bytes, manifest.created_at, manifest.source});
-  }
+  for (const auto& image : listed->images) images.push_back(info_of(image));
   return images;
 }
 

@@ -61,6 +61,8 @@ class LocalRuntime final : public Runtime {
                     const TakeLog& take, const ResumeFirst& resume) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
+  Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override;
+  Result<ExportedImage> export_image(const ImageExport& request) override;
   Result<HostReport> doctor() override;
 
  private:
@@ -124,6 +126,11 @@ class LocalRuntime final : public Runtime {
   Result<void> tell_monitor(const std::string& id, const std::string& path, AfterAnswer after,
                             std::chrono::milliseconds limit);
   Result<snapshot::SnapshotStore> snapshots();
+  // The disk of a running sandbox in a draft.
+  Result<snapshot::ArtefactDraft> freeze_in_draft(const registry::SandboxRecord& record);
+  // The disk of a snapshot, booted and frozen again, in a draft that is never committed.
+  Result<snapshot::ArtefactDraft> finish_disk(const snapshot::SnapshotManifest& snapshot, int signals,
+                                              const Progress& progress);
   // Returns when no monitor of the sandbox is left.
   Result<void> end_monitor(const std::string& id);
   // Why a sandbox that was there a moment ago no longer answers.

@@ -131,6 +131,14 @@ class Runtime {
   virtual Result<SandboxInfo> terminate(const std::string& sandbox) = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
+  // Makes an image of a filesystem snapshot, which may be removed afterwards; one that was made of it before,
+  // with the same config, only gets the name. A snapshot whose file system is not finished, as that of a
+  // suspended sandbox, is finished by a sandbox that lives for the call. kNotFound for the snapshot,
+  // kConflict for one of a running machine, kOutOfRange for the name, kHostLacks.
+  virtual Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) = 0;
+  // Makes an OCI image layout of an image, whole or not at all. kNotFound for the image and for the folder
+  // above the path, kConflict when something is there, kOutOfRange for the tag, kHostLacks.
+  virtual Result<ExportedImage> export_image(const ImageExport& request) = 0;
 
   // Looks at the host; may start a short-lived probe guest. An error means that looking failed; what is
   // missing on the host is in the report.

@@ -46,7 +46,10 @@ struct FakeState {
   std::optional<CheckpointRequest> last_checkpoint;
   std::optional<CopyRequest> last_copy;
   std::optional<FileCopy> last_file_copy;
-  FilesCopied copied;  // what copy_files() did
+  std::optional<ImageRegistration> last_registration;
+  std::optional<ImageExport> last_export;
+  std::optional<Error> image_error;  // of register_image() and export_image()
+  FilesCopied copied;                // what copy_files() did
   int times_opened = 0;
 };
 
@@ -309,6 +312,18 @@ class FakeRuntime final : public Runtime {
   }
 
   Result<std::vector<ImageInfo>> images() override { return state_->images; }
+  Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override {
+    state_->last_registration = request;
+    if (progress) progress("starting the machine");
+    if (state_->image_error) return *state_->image_error;
+    return ImageInfo{request.name, "sha256:" + std::string(64, 'a'), 1 << 20, {}, "from " + request.snapshot};
+  }
+  Result<ExportedImage> export_image(const ImageExport& request) override {
+    state_->last_export = request;
+    if (request.moved) request.moved(12345);
+    if (state_->image_error) return *state_->image_error;
+    return ExportedImage{request.path, "sha256:" + std::string(64, 'b'), 4096};
+  }
   Result<HostReport> doctor() override { return state_->report; }
 
  private:
