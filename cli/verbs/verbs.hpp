@@ -38,6 +38,8 @@ Command make_update();
 Command make_prune();
 Command make_image_ls();
 Command make_image_create_default();
+Command make_image_register();
+Command make_image_export();
 Command make_doctor();
 Command make_version();
 
