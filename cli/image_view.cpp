@@ -21,25 +21,29 @@ std::string joined(const std::vector<std::string>& words) {
 
 }  // namespace
 
+nlohmann::ordered_json image_json(const ImageInfo& image) {
+  return {{"name", image.name},
+          {"digest", image.digest},
+          {"size_bytes", image.size_bytes},
+          {"description", image.description},
+          {"created_at", format_utc(image.created_at)}};
+}
+
 nlohmann::ordered_json image_json(const ImageDetails& details) {
-  return {{"name", details.image.name},
-          {"digest", details.image.digest},
-          {"source", details.image.description},
-          {"source_digest", details.source_digest.empty() ? nlohmann::ordered_json(nullptr)
-                                                          : nlohmann::ordered_json(details.source_digest)},
-          {"architecture", details.architecture},
-          {"size_bytes", details.image.size_bytes},
-          {"used_bytes", details.used_bytes},
-          {"disk_mb", details.disk_mb},
-          {"created_at", format_utc(details.image.created_at)},
-          {"config",
-           {{"env", details.env},
-            {"working_dir", details.working_dir},
-            {"user", details.user},
-            {"entrypoint", details.entrypoint},
-            {"cmd", details.cmd}}},
-          {"sandboxes", details.sandboxes},
-          {"snapshots", details.snapshots}};
+  auto json = image_json(details.image);
+  json["source_digest"] = details.source_digest.empty() ? nlohmann::ordered_json(nullptr)
+                                                        : nlohmann::ordered_json(details.source_digest);
+  json["architecture"] = details.architecture;
+  json["used_bytes"] = details.used_bytes;
+  json["disk_mb"] = details.disk_mb;
+  json["config"] = {{"env", details.env},
+                    {"working_dir", details.working_dir},
+                    {"user", details.user},
+                    {"entrypoint", details.entrypoint},
+                    {"cmd", details.cmd}};
+  json["sandboxes"] = details.sandboxes;
+  json["snapshots"] = details.snapshots;
+  return json;
 }
 
 std::string image_details(const ImageDetails& details, std::chrono::system_clock::time_point now) {

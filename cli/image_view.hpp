@@ -11,7 +11,9 @@
 // How an image is shown.
 namespace tl::cli {
 
-// One object. The names and meanings of its fields never change.
+// An image as every command that reports one gives it, and with all that is known of it. The names and
+// meanings of fields never change.
+nlohmann::ordered_json image_json(const ImageInfo& image);
 nlohmann::ordered_json image_json(const ImageDetails& details);
 
 // What describe prints: lines of "Label:" and value.

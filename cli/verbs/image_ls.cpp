@@ -8,10 +8,10 @@
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/image_view.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/values.hpp"
 #include "cli/verbs/verbs.hpp"
-#include "common/time.hpp"
 
 namespace tl::cli {
 namespace {
@@ -44,13 +44,7 @@ void print_table(Context& context, const std::vector<ImageInfo>& images) {
 
 void print_json(Context& context, const std::vector<ImageInfo>& images) {
   auto json = nlohmann::ordered_json::array();
-  for (const auto& image : images) {
-    json.push_back({{"name", image.name},
-                    {"digest", image.digest},
-                    {"size_bytes", image.size_bytes},
-                    {"description", image.description},
-                    {"created_at", format_utc(image.created_at)}});
-  }
+  for (const auto& image : images) json.push_back(image_json(image));
   context.out().write(json_text(json));
 }
 

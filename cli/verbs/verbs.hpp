@@ -41,6 +41,8 @@ Command make_image_import();
 Command make_image_describe();
 Command make_image_rm();
 Command make_image_create_default();
+Command make_image_register();
+Command make_image_export();
 Command make_doctor();
 Command make_version();
 

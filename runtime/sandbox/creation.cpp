@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <poll.h>
 
 #include <thread>
 
@@ -14,6 +13,7 @@
 #include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/local_runtime.hpp"
 #include "runtime/sandbox/machine_files.hpp"
+#include "runtime/sandbox/stop_request.hpp"
 #include "runtime/sandbox/template_key.hpp"
 #include "runtime/sandbox/verdict_cache.hpp"
 #include "runtime/snapshot/template_store.hpp"
@@ -73,11 +73,6 @@ Result<std::uint32_t> disk_for(const CreateRequest& request, std::uint32_t neede
   if (disk_mb >= needed) return disk_mb;
   return Error{ErrorCode::kOutOfRange, fmt::format("disk of {} MiB: {} needs {} MiB", disk_mb, of, needed),
                fmt::format("use --disk_mb {} or more", needed)};
-}
-
-bool is_readable(int fd) {
-  pollfd look{fd, POLLIN, 0};
-  return fd >= 0 && ::poll(&look, 1, 0) > 0;
 }
 
 SandboxRecord record_of(const CreateRequest& request) {
@@ -269,7 +264,7 @@ Result<Created> LocalRuntime::create(const CreateRequest& request, const Progres
   const std::string template_key = drafted->template_key;
   auto created = create_from(*std::move(drafted), request, progress);
   if (created || !from_template || created.error().code == ErrorCode::kConflict) return created;
-  if (is_readable(request.signals)) return created;  // given up: nothing is wrong with the template
+  if (is_asked_to_stop(request.signals)) return created;  // given up: nothing is wrong with the template
   // A template can always be made anew.
   if (auto store = snapshot::TemplateStore::open(registry_.folder().path())) {
     [[maybe_unused]] const auto removed = store->remove(template_key);

@@ -158,6 +158,12 @@ struct ImageDetails {
   std::vector<std::string> snapshots;
 };
 
+struct ExportedImage {
+  std::string path;              // as it was asked for
+  std::string digest;            // of the OCI manifest, "sha256:…"
+  std::uint64_t size_bytes = 0;  // of manifest, config and layer
+};
+
 // One thing that doctor looked at.
 struct HostCheck {
   enum class Verdict { kOk, kWarning, kFailure };

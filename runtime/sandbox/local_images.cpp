@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <poll.h>
-
 #include <fmt/format.h>
 
 #include "common/data_folders.hpp"
+#include "runtime/sandbox/image_info.hpp"
 #include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/liveness.hpp"
 #include "runtime/sandbox/local_runtime.hpp"
+#include "runtime/sandbox/stop_request.hpp"
 #include "runtime/storage/image_import.hpp"
 #include "runtime/storage/image_store.hpp"
 
@@ -15,16 +15,6 @@ namespace tl {
 namespace {
 
 using registry::SandboxRecord;
-
-ImageInfo info_of(const storage::Image& image) {
-  const storage::ImageManifest& manifest = image.manifest;
-  return {image.name, manifest.digest, manifest.size_bytes, manifest.created_at, manifest.source};
-}
-
-bool is_readable(int fd) {
-  pollfd look{fd, POLLIN, 0};
-  return fd >= 0 && ::poll(&look, 1, 0) > 0;
-}
 
 ImageDetails details_of(const storage::Image& image) {
   const storage::ImageManifest& manifest = image.manifest;
@@ -67,7 +57,7 @@ Result<ImageDetails> LocalRuntime::import_image(const ImportRequest& request, co
                                            : storage::oci::RegistryTrust::kVerified};
   if (progress) import.watch.progress = [&progress](const std::string& line) { progress(line);
 };
-import.watch.cancelled = [fd = request.signals] { return is_readable(fd);
+import.watch.cancelled = [fd = request.signals] { return is_asked_to_stop(fd);
 };  // namespace tl
 const auto image = storage::import_image(*store, import);
 if (!image) return image.error();

@@ -11,6 +11,7 @@
 #include "runtime/sandbox/exec_client.hpp"
 #include "runtime/sandbox/exec_request.hpp"
 #include "runtime/sandbox/host_report.hpp"
+#include "runtime/sandbox/image_info.hpp"
 #include "runtime/sandbox/limits.hpp"
 #include "runtime/sandbox/liveness.hpp"
 #include "runtime/sandbox/stuck_monitor.hpp"

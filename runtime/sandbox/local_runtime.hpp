@@ -67,6 +67,8 @@ class LocalRuntime final : public Runtime {
   Result<ImageDetails> import_image(const ImportRequest& request, const Progress& progress) override;
   Result<ImageDetails> describe_image(const std::string& name) override;
   Result<void> remove_image(const std::string& name) override;
+  Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override;
+  Result<ExportedImage> export_image(const ImageExport& request) override;
   Result<HostReport> doctor() override;
 
  private:
@@ -139,6 +141,11 @@ class LocalRuntime final : public Runtime {
   Result<ImageUsers> users_of_image(const std::string& digest);
   // Layers from registries, and images that nothing and nobody calls by a name any more.
   Result<void> prune_images(Pruned& pruned);
+  // The disk of a running sandbox in a draft.
+  Result<snapshot::ArtefactDraft> freeze_in_draft(const registry::SandboxRecord& record);
+  // The disk of a snapshot, booted and frozen again, in a draft that is never committed.
+  Result<snapshot::ArtefactDraft> finish_disk(const snapshot::SnapshotManifest& snapshot, int signals,
+                                              const Progress& progress);
   // Returns when no monitor of the sandbox is left.
   Result<void> end_monitor(const std::string& id);
   // Why a sandbox that was there a moment ago no longer answers.

@@ -145,6 +145,14 @@ class Runtime {
   // Takes the name away and, with its last name, the image; kConflict while a sandbox that is not terminated
   // or a snapshot was made from that, and for images of the system.
   virtual Result<void> remove_image(const std::string& name) = 0;
+  // Makes an image of a filesystem snapshot, which may be removed afterwards; one that was made of it before,
+  // with the same config, only gets the name. A snapshot whose file system is not finished, as that of a
+  // suspended sandbox, is finished by a sandbox that lives for the call. kNotFound for the snapshot,
+  // kConflict for one of a running machine, kOutOfRange for the name, kHostLacks.
+  virtual Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) = 0;
+  // Makes an OCI image layout of an image, whole or not at all. kNotFound for the image and for the folder
+  // above the path, kConflict when something is there, kOutOfRange for the tag, kHostLacks.
+  virtual Result<ExportedImage> export_image(const ImageExport& request) = 0;
 
   // Looks at the host; may start a short-lived probe guest. An error means that looking failed; what is
   // missing on the host is in the report.

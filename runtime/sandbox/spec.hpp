@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/registry/record.hpp"
+#include "runtime/storage/image_manifest.hpp"
 
 // What callers ask of the runtime, as plain data. Nothing here is checked before the call that takes it;
 // ranges are given for the reader and enforced there (kOutOfRange).
@@ -156,6 +157,25 @@ struct FileCopy {
   std::function<void(std::string_view)> progress = {};  // as ExecOptions::progress
   // Told about five times a second how many bytes have been moved, as they travel. May be empty.
   std::function<void(std::uint64_t bytes)> moved = {};
+};
+
+// The disk of a filesystem snapshot as an image.
+struct ImageRegistration {
+  std::string name;                            // check_image_name()
+  std::string snapshot;                        // ID or name
+  std::optional<storage::ImageConfig> config;  // absent: that of the image which the snapshot was made of
+  int signals = -1;                            // as CreateRequest::signals; nothing is left behind
+  std::function<void(std::uint64_t bytes)> moved = {};  // as FileCopy::moved, but often
+};
+
+// An image as an OCI layout.
+struct ImageExport {
+  std::string name;
+  std::string path;  // of a folder that is new or empty; a tar when it ends in ".tar"
+  std::string tag = "latest";
+  int signals = -1;  // as CreateRequest::signals; nothing is left behind
+  std::function<void(std::uint64_t bytes)> moved =
+      {};  // of the files' contents; as FileCopy::moved, but often
 };
 
 // A port of this machine's 127.0.0.1 that leads to one of a sandbox.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/storage/ext4_error.hpp"
 
+#include <mutex>
+
 #include <et/com_err.h>
 #include <fmt/format.h>
 
@@ -17,6 +19,8 @@ Error ext4_error(errcode_t code, std::string_view what) {
     return Error{ErrorCode::kOutOfRange, fmt::format("{}: more extended attributes than ext4 holds", what),
                  ""};
   }
+  static std::once_flag messages;  // the library keeps its list of messages in a global
+  std::call_once(messages, [] { initialize_ext2_error_table(); });
   return Error{ErrorCode::kFailure, fmt::format("{}: {}", what, error_message(code)), ""};
 }
 

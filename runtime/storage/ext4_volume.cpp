@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
 #include "common/io.hpp"
@@ -110,8 +109,6 @@ Result<Ext4Volume> Ext4Volume::create(const std::string& path, std::uint64_t siz
                      " to " + std::to_string(kLargestMib),
                  ""};
   }
-  static std::once_flag messages;  // the library keeps its list of messages in a global
-  std::call_once(messages, [] { initialize_ext2_error_table(); });
   if (auto made = make_file(path, size_mib << 20); !made) return made.error();
   ext2_super_block super = parameters(size_mib);
   ext2_filsys fs = nullptr;

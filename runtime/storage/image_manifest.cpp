@@ -28,10 +28,17 @@ ImageConfig config_of(const Json& json) {
                      .cmd = json.at("cmd").get<std::vector<std::string>>()};
 }
 
+Json json_of(const ImageConfig& config) {
+  return {{"env", config.env},
+          {"working_dir", config.working_dir},
+          {"user", config.user},
+          {"entrypoint", config.entrypoint},
+          {"cmd", config.cmd}};
+}
+
 }  // namespace
 
 std::string to_json(const ImageManifest& manifest) {
-  const ImageConfig& config = manifest.config;
   const Json json = {{"schema_version", ImageManifest::kSchemaVersion},
                      {"digest", manifest.digest},
                      {"source", manifest.source},
@@ -42,14 +49,13 @@ std::string to_json(const ImageManifest& manifest) {
                      {"used_bytes", manifest.used_bytes},
                      {"disk_mib", manifest.disk_mib},
                      {"created_at", format_utc(manifest.created_at)},
-                     {"config",
-                      {{"env", config.env},
-                       {"working_dir", config.working_dir},
-                       {"user", config.user},
-                       {"entrypoint", config.entrypoint},
-                       {"cmd", config.cmd}}}};
+                     {"config", json_of(manifest.config)}};
   // Bytes that are not UTF-8 (from a strange environment) must not make the library throw.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_json(const ImageConfig& config) {
+  return json_of(config).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Result<ImageManifest> parse_image_manifest(std::string_view text) {

@@ -39,6 +39,7 @@ struct ImageManifest {
 };
 
 std::string to_json(const ImageManifest& manifest);
+std::string to_json(const ImageConfig& config);  // one line, the same for the same
 // Everything is checked: the file may be damaged. kFailure.
 Result<ImageManifest> parse_image_manifest(std::string_view json);
 

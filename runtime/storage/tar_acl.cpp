@@ -60,6 +60,23 @@ std::vector<AclEntry> entries_of(archive_entry* entry, int type) {
   return list;
 }
 
+std::optional<int> tar_tag(std::uint32_t tag) {
+  for (const int each : {ARCHIVE_ENTRY_ACL_USER_OBJ, ARCHIVE_ENTRY_ACL_USER, ARCHIVE_ENTRY_ACL_GROUP_OBJ,
+                         ARCHIVE_ENTRY_ACL_GROUP, ARCHIVE_ENTRY_ACL_MASK, ARCHIVE_ENTRY_ACL_OTHER}) {
+    if (kernel_tag(each) == tag) return each;
+  }
+  return std::nullopt;
+}
+
+constexpr std::size_t kHeadBytes = 4;
+constexpr std::size_t kEntryBytes = 8;
+
+std::uint32_t read_le(std::string_view in, std::size_t at, std::size_t bytes) {
+  std::uint32_t value = 0;
+  for (std::size_t i = bytes; i-- > 0;) value = value << 8 | static_cast<unsigned char>(in[at + i]);
+  return value;
+}
+
 void append_le(std::string& out, std::uint32_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i) & 0xffU));
 }
@@ -89,6 +106,24 @@ std::vector<Ext4Attributes::Xattr> posix_acls(archive_entry* entry) {
     append_acl(entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, "system.posix_acl_default", out);
   }
   return out;
+}
+
+bool add_posix_acl(archive_entry* entry, const Ext4Attributes::Xattr& xattr) {
+  const bool access = xattr.name == "system.posix_acl_access";
+  if (!access && xattr.name != "system.posix_acl_default") return false;
+  const std::string_view value = xattr.value;
+  if (value.size() < kHeadBytes || (value.size() - kHeadBytes) % kEntryBytes != 0) return true;
+  if (read_le(value, 0, 4) != POSIX_ACL_XATTR_VERSION) return true;
+  const int type = access ? ARCHIVE_ENTRY_ACL_TYPE_ACCESS : ARCHIVE_ENTRY_ACL_TYPE_DEFAULT;
+  for (std::size_t at = kHeadBytes; at < value.size(); at += kEntryBytes) {
+    const auto tag = tar_tag(read_le(value, at, 2));
+    if (!tag) continue;
+    const bool named = *tag == ARCHIVE_ENTRY_ACL_USER || *tag == ARCHIVE_ENTRY_ACL_GROUP;
+    const int id = named ? static_cast<int>(read_le(value, at + 4, 4)) : -1;
+    archive_entry_acl_add_entry(entry, type, static_cast<int>(read_le(value, at + 2, 2) & 7), *tag, id,
+                                nullptr);
+  }
+  return true;
 }
 
 }  // namespace tl::storage

@@ -13,4 +13,8 @@ namespace tl::storage {
 // for xattrs; nothing for those that say no more than the mode does.
 std::vector<Ext4Attributes::Xattr> posix_acls(archive_entry* entry);
 
+// The reverse: gives the entry the ACL of such an attribute, unless that is damaged. False when it is
+// another.
+bool add_posix_acl(archive_entry* entry, const Ext4Attributes::Xattr& xattr);
+
 }  // namespace tl::storage

@@ -49,7 +49,10 @@ struct FakeState {
   std::optional<CheckpointRequest> last_checkpoint;
   std::optional<CopyRequest> last_copy;
   std::optional<FileCopy> last_file_copy;
-  FilesCopied copied;  // what copy_files() did
+  std::optional<ImageRegistration> last_registration;
+  std::optional<ImageExport> last_export;
+  std::optional<Error> image_error;  // of register_image() and export_image()
+  FilesCopied copied;                // what copy_files() did
   int times_opened = 0;
 };
 
@@ -343,6 +346,18 @@ class FakeRuntime final : public Runtime {
   Result<void> remove_image(const std::string& name) override {
     if (name == state_->image.image.name) return {};
     return Error{ErrorCode::kNotFound, "there is no image " + name, {}};
+  }
+  Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override {
+    state_->last_registration = request;
+    if (progress) progress("starting the machine");
+    if (state_->image_error) return *state_->image_error;
+    return ImageInfo{request.name, "sha256:" + std::string(64, 'a'), 1 << 20, {}, "from " + request.snapshot};
+  }
+  Result<ExportedImage> export_image(const ImageExport& request) override {
+    state_->last_export = request;
+    if (request.moved) request.moved(12345);
+    if (state_->image_error) return *state_->image_error;
+    return ExportedImage{request.path, "sha256:" + std::string(64, 'b'), 4096};
   }
   Result<HostReport> doctor() override { return state_->report; }
 

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/moved_bytes.hpp"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "cli/age.hpp"
+
+namespace tl::cli {
+
+std::function<void(std::uint64_t)> show_moved(ProgressLine& line) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kUntilTold{200};
+  return [&line, began = Clock::now(), told = Clock::time_point()](std::uint64_t bytes) mutable {
+    const auto now = Clock::now();
+    if (now - told < kUntilTold || now - began < kUntilTold) return;
+    told = now;
+    const double rate = static_cast<double>(bytes) / std::chrono::duration<double>(now - began).count();
+    line.show(fmt::format("{}, {}/s", size(bytes), size(static_cast<std::uint64_t>(rate))));
+  };
+}
+
+}  // namespace tl::cli
