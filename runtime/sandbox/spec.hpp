@@ -103,6 +103,19 @@ struct DetachOptions {
 struct ExecOptions {
   std::vector<std::string> command;  // at least one word; no shell is involved
   // In this order, later wins; on top of the image's.
+// Where the bytes of a command without a terminal come from and go to: descriptors, which stay the caller's.
+struct ExecChannels {
+  int in = 0;  // with StdinMode::kForward
+  int out = 1, err = 2;
+  // In place of a descriptor: the first 4096 bytes go there, what follows is dropped.
+  std::string* out_text = nullptr;
+  std::string* err_text = nullptr;
+};
+
+// What a signal of the caller's does: it goes to the command, or ends the call (kFailure) and hangs the
+// command up.
+enum class SignalUse { kPass, kHangUp };
+
   std::vector<std::pair<std::string, std::string>> environment;
   std::string working_directory;  // empty: what `start_folder` says
   StartFolder start_folder = StartFolder::kImages;
@@ -119,6 +132,8 @@ struct ExecOptions {
   // Told when a suspended sandbox is resumed first. May be empty.
   std::function<void(std::string_view)> progress;
 };
+  SignalUse signal_use = SignalUse::kPass;
+  ExecChannels channels = {};
 
 // Of a log (see Runtime::logs).
 struct LogOptions {
