@@ -192,6 +192,14 @@ Result<std::vector<ImageInfo>> LocalRuntime::images() {
   return images;
 }
 
+Result<storage::ImageConfig> LocalRuntime::image_config(const std::string& image) {
+  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  if (!store) return store.error();
+  const auto found = store->find(image);
+  if (!found) return found.error();
+  return found->manifest.config;
+}
+
 Result<HostReport> LocalRuntime::doctor() {
   return examine_host(registry_.folder());
 }

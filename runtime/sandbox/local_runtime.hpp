@@ -61,6 +61,7 @@ class LocalRuntime final : public Runtime {
                     const TakeLog& take, const ResumeFirst& resume) override;
   Result<SandboxInfo> terminate(const std::string& sandbox) override;
   Result<std::vector<ImageInfo>> images() override;
+  Result<storage::ImageConfig> image_config(const std::string& image) override;
   Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override;
   Result<ExportedImage> export_image(const ImageExport& request) override;
   Result<HostReport> doctor() override;

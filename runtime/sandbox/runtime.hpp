@@ -132,6 +132,8 @@ class Runtime {
   virtual Result<SandboxInfo> terminate(const std::string& sandbox) = 0;
 
   virtual Result<std::vector<ImageInfo>> images() = 0;
+  // How commands run in an image. kNotFound, kOutOfRange for what cannot be the name of one.
+  virtual Result<storage::ImageConfig> image_config(const std::string& image) = 0;
   // Makes an image of a filesystem snapshot, which may be removed afterwards; one that was made of it before,
   // with the same config, only gets the name. A snapshot whose file system is not finished, as that of a
   // suspended sandbox, is finished by a sandbox that lives for the call. kNotFound for the snapshot,

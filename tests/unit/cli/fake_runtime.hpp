@@ -17,6 +17,7 @@ namespace tl::cli::test {
 struct FakeState {
   std::vector<registry::SandboxRecord> records;  // newest first
   std::vector<ImageInfo> images;
+  storage::ImageConfig image_config;  // of each
   HostReport report{{}, true};
   std::vector<DamagedRecord> damaged;
   std::vector<std::string> warnings;
@@ -312,6 +313,13 @@ class FakeRuntime final : public Runtime {
   }
 
   Result<std::vector<ImageInfo>> images() override { return state_->images; }
+  Result<storage::ImageConfig> image_config(const std::string& image) override {
+    if (image.find(' ') != std::string::npos) return Error{ErrorCode::kOutOfRange, "no name", {}};
+    for (const auto& each : state_->images) {
+      if (each.name == image) return state_->image_config;
+    }
+    return Error{ErrorCode::kNotFound, "no image " + image, {}};
+  }
   Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override {
     state_->last_registration = request;
     if (progress) progress("starting the machine");
