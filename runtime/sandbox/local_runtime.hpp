@@ -127,6 +127,13 @@ class LocalRuntime final : public Runtime {
   Result<void> tell_monitor(const std::string& id, const std::string& path, AfterAnswer after,
                             std::chrono::milliseconds limit);
   Result<snapshot::SnapshotStore> snapshots();
+  // A snapshot that is not removed while this is held, or one of ours.
+  struct FoundSnapshot {
+    snapshot::SnapshotManifest manifest;
+    std::filesystem::path path;
+    std::optional<snapshot::ArtefactPin> pin;
+  };
+  Result<FoundSnapshot> find_snapshot(const std::string& snapshot);
   // The disk of a running sandbox in a draft.
   Result<snapshot::ArtefactDraft> freeze_in_draft(const registry::SandboxRecord& record);
   // The disk of a snapshot, booted and frozen again, in a draft that is never committed.
@@ -141,6 +148,12 @@ class LocalRuntime final : public Runtime {
   registry::Registry registry_;
   // Of the sandboxes that end with us.
   std::map<std::string, monitor::Launch> companions_;
+  // Snapshots that end with us, by ID: never committed, and swept when we die.
+  struct OwnSnapshot {
+    snapshot::SnapshotManifest manifest;
+    snapshot::ArtefactDraft draft;
+  };
+  std::map<std::string, OwnSnapshot> own_snapshots_;
 };
 
 }  // namespace tl

@@ -29,7 +29,8 @@ enum class CreateWait { kReady, kNoWait };
 // Whether a machine may go on from one that was saved when it had just booted, instead of booting itself.
 enum class TemplateUse { kWhenThere, kNever };
 
-// Who a sandbox outlives: nobody, or the Runtime that created it, so that not even kill -9 leaves it behind.
+// Who a sandbox or a snapshot outlives: nobody, or the Runtime that created it, so that not even kill -9 leaves
+// it behind.
 enum class SandboxLifetime { kOwn, kCreators };
 
 struct CreateRequest {
@@ -59,6 +60,8 @@ struct CheckpointRequest {
   CheckpointType type = CheckpointType::kFilesystem;
   std::optional<std::string> name;           // as a sandbox's; unique among snapshots
   std::chrono::milliseconds limit{600'000};  // then it is given up, and nothing is left of it
+  // One of the creator's is known to this Runtime alone, and has no name.
+  SandboxLifetime lifetime = SandboxLifetime::kOwn;
 };
 
 struct CopyRequest {
@@ -100,9 +103,6 @@ struct DetachOptions {
   std::uint64_t initial_backoff_ms = 1000, max_backoff_ms = 60'000;
 };
 
-struct ExecOptions {
-  std::vector<std::string> command;  // at least one word; no shell is involved
-  // In this order, later wins; on top of the image's.
 // Where the bytes of a command without a terminal come from and go to: descriptors, which stay the caller's.
 struct ExecChannels {
   int in = 0;  // with StdinMode::kForward
@@ -116,6 +116,9 @@ struct ExecChannels {
 // command up.
 enum class SignalUse { kPass, kHangUp };
 
+struct ExecOptions {
+  std::vector<std::string> command;  // at least one word; no shell is involved
+  // In this order, later wins; on top of the image's.
   std::vector<std::pair<std::string, std::string>> environment;
   std::string working_directory;  // empty: what `start_folder` says
   StartFolder start_folder = StartFolder::kImages;
@@ -129,11 +132,11 @@ enum class SignalUse { kPass, kHangUp };
   // signal's number; they go to the command's process group. The runtime itself installs no handlers. -1:
   // none.
   int signals = -1;
+  SignalUse signal_use = SignalUse::kPass;
+  ExecChannels channels = {};
   // Told when a suspended sandbox is resumed first. May be empty.
   std::function<void(std::string_view)> progress;
 };
-  SignalUse signal_use = SignalUse::kPass;
-  ExecChannels channels = {};
 
 // Of a log (see Runtime::logs).
 struct LogOptions {
