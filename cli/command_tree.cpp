@@ -19,6 +19,7 @@ Command make_image() {
   image.examples = {{"tl sbx image ls", "List the images."}};
   image.exit_statuses = group_statuses();
   image.subcommands.push_back(make_image_ls());
+  image.subcommands.push_back(make_image_create());
   image.subcommands.push_back(make_image_register());
   image.subcommands.push_back(make_image_export());
   image.subcommands.push_back(make_image_create_default());

@@ -37,6 +37,7 @@ Command make_port_rm();
 Command make_update();
 Command make_prune();
 Command make_image_ls();
+Command make_image_create();
 Command make_image_create_default();
 Command make_image_register();
 Command make_image_export();
