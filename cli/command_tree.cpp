@@ -25,6 +25,7 @@ Command make_image() {
   image.subcommands.push_back(make_image_import());
   image.subcommands.push_back(make_image_describe());
   image.subcommands.push_back(make_image_rm());
+  image.subcommands.push_back(make_image_create());
   image.subcommands.push_back(make_image_register());
   image.subcommands.push_back(make_image_export());
   image.subcommands.push_back(make_image_create_default());

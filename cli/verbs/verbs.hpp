@@ -40,6 +40,7 @@ Command make_image_ls();
 Command make_image_import();
 Command make_image_describe();
 Command make_image_rm();
+Command make_image_create();
 Command make_image_create_default();
 Command make_image_register();
 Command make_image_export();

@@ -102,6 +102,8 @@ Result<SnapshotManifest> LocalRuntime::checkpoint(const std::string& sandbox,
   if (!record) return record.error();
   auto store = snapshots();
   if (!store) return store.error();
+  if (request.name && request.lifetime == SandboxLifetime::kCreators)
+    return Error{ErrorCode::kOutOfRange, "a snapshot that ends with its maker has no name", ""};
   if (request.name) {
     if (auto free = store->check_name(*request.name); !free) return free.error();
   }
@@ -109,7 +111,26 @@ Result<SnapshotManifest> LocalRuntime::checkpoint(const std::string& sandbox,
   if (!draft) return draft.error();
   if (auto kept = keep(*record, request.type, *draft, request.limit); !kept)
     return kept.error().within("checkpoint " + handle(*record));
-  return store->commit(*std::move(draft), manifest_of(*record, request));
+  if (request.lifetime == SandboxLifetime::kOwn)
+    return store->commit(*std::move(draft), manifest_of(*record, request));
+  SnapshotManifest manifest = manifest_of(*record, request);
+  manifest.snapshot_id = draft->key();
+  manifest.size_bytes = draft->allocated_bytes();
+  own_snapshots_.emplace(manifest.snapshot_id, OwnSnapshot{manifest, *std::move(draft)});
+  return manifest;
+}
+
+Result<LocalRuntime::FoundSnapshot> LocalRuntime::find_snapshot(const std::string& snapshot) {
+  if (const auto own = own_snapshots_.find(snapshot); own != own_snapshots_.end())
+    return FoundSnapshot{own->second.manifest, own->second.draft.path(), std::nullopt};
+  const auto store = snapshots();
+  if (!store) return store.error();
+  auto manifest = store->find(snapshot);
+  if (!manifest) return manifest.error();
+  auto pin = store->pin(manifest->snapshot_id);
+  if (!pin) return pin.error();
+  auto path = pin->path();
+  return FoundSnapshot{*std::move(manifest), std::move(path), *std::move(pin)};
 }
 
 Result<std::size_t> LocalRuntime::sweep_artefacts() {
@@ -135,6 +156,11 @@ Result<SnapshotList> LocalRuntime::checkpoints() {
 }
 
 Result<SnapshotManifest> LocalRuntime::remove_checkpoint(const std::string& snapshot) {
+  if (const auto own = own_snapshots_.find(snapshot); own != own_snapshots_.end()) {
+    auto manifest = own->second.manifest;
+    own_snapshots_.erase(own);
+    return manifest;
+  }
   auto store = snapshots();
   if (!store) return store.error();
   auto manifest = store->find(snapshot);

@@ -148,12 +148,9 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_of_snapshot(const CreateRequest&
                                                             const std::string& snapshot) {
   if (request.image)
     return Error{ErrorCode::kOutOfRange, "a snapshot has its own image: leave --image out", ""};
-  const auto store = snapshots();
-  if (!store) return store.error();
-  const auto manifest = store->find(snapshot);
-  if (!manifest) return manifest.error();
-  auto pin = store->pin(manifest->snapshot_id);
-  if (!pin) return pin.error();
+  auto found = find_snapshot(snapshot);
+  if (!found) return found.error();
+  const snapshot::SnapshotManifest* const manifest = &found->manifest;
   const bool warm = manifest->type == snapshot::SnapshotManifest::Type::kMemory;
   if (warm && (request.cpus || request.memory_mb || request.disk_mb)) {
     return Error{
@@ -190,8 +187,8 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_of_snapshot(const CreateRequest&
   auto draft = draft_again(record);
   if (!draft) return draft;
   draft->origin = warm ? monitor::Origin::kCopy : monitor::Origin::kBoot;
-  draft->source = pin->path();
-  draft->pin.emplace(*std::move(pin));
+  draft->source = found->path;
+  if (found->pin) draft->pin.emplace(*std::move(found->pin));
   return draft;
 }
 

@@ -89,10 +89,9 @@ Result<snapshot::ArtefactDraft> LocalRuntime::finish_disk(const SnapshotManifest
 }
 
 Result<ImageInfo> LocalRuntime::register_image(const ImageRegistration& request, const Progress& progress) {
-  const auto snapshots_here = snapshots();
-  if (!snapshots_here) return snapshots_here.error();
-  const auto snapshot = snapshots_here->find(request.snapshot);
-  if (!snapshot) return snapshot.error();
+  const auto found = find_snapshot(request.snapshot);
+  if (!found) return found.error();
+  const SnapshotManifest* const snapshot = &found->manifest;
   const std::string doing = "register snapshot " + handle_of(*snapshot);
   if (snapshot->type == SnapshotManifest::Type::kMemory) {
     return Error{ErrorCode::kConflict, doing + ": it is of a running machine, and an image is a disk",
@@ -100,8 +99,6 @@ Result<ImageInfo> LocalRuntime::register_image(const ImageRegistration& request,
                              "checkpoint of that",
                              handle_of(*snapshot))};
   }
-  const auto pin = snapshots_here->pin(snapshot->snapshot_id);
-  if (!pin) return pin.error();
   auto images = storage::ImageStore::open(registry_.folder().path(), data_folders());
   if (!images) return images.error();
   const auto base = images->find_digest(snapshot->image_digest);
@@ -117,7 +114,7 @@ Result<ImageInfo> LocalRuntime::register_image(const ImageRegistration& request,
   const auto build = [&](const std::filesystem::path& root_file) -> Result<void> {
     const std::uint64_t bytes = std::uint64_t{snapshot->disk_mb} << 20;
     const storage::DiskBase below{base->root_file, snapshot->image_digest};
-    auto disk = storage::FrozenDisk::open(pin->path() / registry::layout::kDisk, below);
+    auto disk = storage::FrozenDisk::open(found->path / registry::layout::kDisk, below);
     if (!disk) return disk.error();
     auto condition = condition_of(**disk, bytes);
     if (!condition) return condition.error();

@@ -44,6 +44,14 @@ Result<std::vector<ImageInfo>> LocalRuntime::images() {
   return images;
 }
 
+Result<storage::ImageConfig> LocalRuntime::image_config(const std::string& image) {
+  const auto store = storage::ImageStore::open(registry_.folder().path(), data_folders());
+  if (!store) return store.error();
+  const auto found = store->find(image);
+  if (!found) return found.error();
+  return found->manifest.config;
+}
+
 Result<ImageDetails> LocalRuntime::import_image(const ImportRequest& request, const Progress& progress) {
   const std::uint32_t disk_mb = request.disk_mb.value_or(kMinDiskMb);
   if (auto valid = check_disk_mb(disk_mb); !valid) return valid.error();

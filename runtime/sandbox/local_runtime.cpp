@@ -139,8 +139,11 @@ Result<ExecOutcome> LocalRuntime::exec(const std::string& sandbox, const ExecOpt
   auto request = exec_request(options, image->manifest.config);
   if (!request) return request.error();
   ExecStreams streams;
-  if (options.stdin_mode == StdinMode::kForward) streams.in = STDIN_FILENO;
+  if (options.stdin_mode == StdinMode::kForward) streams.in = options.channels.in;
+  streams.out = {options.channels.out, options.channels.out_text};
+  streams.err = {options.channels.err, options.channels.err_text};
   streams.signals = options.signals;
+  if (options.signal_use == SignalUse::kHangUp) streams.on_signal = ExecStreams::OnSignal::kHangUp;
   std::unique_ptr<LocalTerminal> terminal;
   if (options.terminal == TerminalUse::kBothSides) {
     auto opened = LocalTerminal::open();

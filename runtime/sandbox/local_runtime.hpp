@@ -67,6 +67,7 @@ class LocalRuntime final : public Runtime {
   Result<ImageDetails> import_image(const ImportRequest& request, const Progress& progress) override;
   Result<ImageDetails> describe_image(const std::string& name) override;
   Result<void> remove_image(const std::string& name) override;
+  Result<storage::ImageConfig> image_config(const std::string& image) override;
   Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override;
   Result<ExportedImage> export_image(const ImageExport& request) override;
   Result<HostReport> doctor() override;
@@ -141,6 +142,13 @@ class LocalRuntime final : public Runtime {
   Result<ImageUsers> users_of_image(const std::string& digest);
   // Layers from registries, and images that nothing and nobody calls by a name any more.
   Result<void> prune_images(Pruned& pruned);
+  // A snapshot that is not removed while this is held, or one of ours.
+  struct FoundSnapshot {
+    snapshot::SnapshotManifest manifest;
+    std::filesystem::path path;
+    std::optional<snapshot::ArtefactPin> pin;
+  };
+  Result<FoundSnapshot> find_snapshot(const std::string& snapshot);
   // The disk of a running sandbox in a draft.
   Result<snapshot::ArtefactDraft> freeze_in_draft(const registry::SandboxRecord& record);
   // The disk of a snapshot, booted and frozen again, in a draft that is never committed.
@@ -155,6 +163,12 @@ class LocalRuntime final : public Runtime {
   registry::Registry registry_;
   // Of the sandboxes that end with us.
   std::map<std::string, monitor::Launch> companions_;
+  // Snapshots that end with us, by ID: never committed, and swept when we die.
+  struct OwnSnapshot {
+    snapshot::SnapshotManifest manifest;
+    snapshot::ArtefactDraft draft;
+  };
+  std::map<std::string, OwnSnapshot> own_snapshots_;
 };
 
 }  // namespace tl

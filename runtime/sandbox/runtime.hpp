@@ -72,9 +72,10 @@ class Runtime {
   virtual Result<Pruned> prune() = 0;
 
   // Runs a command in a sandbox, which is resumed first when it is suspended, and moves the descriptors 0
-  // (when asked for), 1 and 2 of this process. When nobody reads 1 or 2 any more (EPIPE) the command is hung
-  // up and the outcome is 128+SIGPIPE. An error means that the command's fate is unknown or that it never
-  // started for a reason that is not the command's (126 and 127 are outcomes).
+  // (when asked for), 1 and 2 of this process, or others (ExecOptions::channels). When nobody reads 1 or 2
+  // any more (EPIPE) the command is hung up and the outcome is 128+SIGPIPE. An error means that the command's
+  // fate is unknown or that it never started for a reason that is not the command's (126 and 127 are
+  // outcomes).
   virtual Result<ExecOutcome> exec(const std::string& sandbox, const ExecOptions& options) = 0;
 
   // Copies a file, or a folder with all that is in it, into a sandbox, out of one or from one to another; a
@@ -145,6 +146,8 @@ class Runtime {
   // Takes the name away and, with its last name, the image; kConflict while a sandbox that is not terminated
   // or a snapshot was made from that, and for images of the system.
   virtual Result<void> remove_image(const std::string& name) = 0;
+  // How commands run in an image. kNotFound, kOutOfRange for what cannot be the name of one.
+  virtual Result<storage::ImageConfig> image_config(const std::string& image) = 0;
   // Makes an image of a filesystem snapshot, which may be removed afterwards; one that was made of it before,
   // with the same config, only gets the name. A snapshot whose file system is not finished, as that of a
   // suspended sandbox, is finished by a sandbox that lives for the call. kNotFound for the snapshot,

@@ -32,7 +32,8 @@ enum class TemplateUse { kWhenThere, kNever };
 // Whether what the image says is started, unless it is a mere shell, which would end at once.
 enum class ImageEntrypoint { kStart, kLeave };
 
-// Who a sandbox outlives: nobody, or the Runtime that created it, so that not even kill -9 leaves it behind.
+// Who a sandbox or a snapshot outlives: nobody, or the Runtime that created it, so that not even kill -9
+// leaves it behind.
 enum class SandboxLifetime { kOwn, kCreators };
 
 struct CreateRequest {
@@ -64,6 +65,8 @@ struct CheckpointRequest {
   CheckpointType type = CheckpointType::kFilesystem;
   std::optional<std::string> name;           // as a sandbox's; unique among snapshots
   std::chrono::milliseconds limit{600'000};  // then it is given up, and nothing is left of it
+  // One of the creator's is known to this Runtime alone, and has no name.
+  SandboxLifetime lifetime = SandboxLifetime::kOwn;
 };
 
 struct CopyRequest {
@@ -117,6 +120,19 @@ struct DetachOptions {
   std::uint64_t initial_backoff_ms = 1000, max_backoff_ms = 60'000;
 };
 
+// Where the bytes of a command without a terminal come from and go to: descriptors, which stay the caller's.
+struct ExecChannels {
+  int in = 0;  // with StdinMode::kForward
+  int out = 1, err = 2;
+  // In place of a descriptor: the first 4096 bytes go there, what follows is dropped.
+  std::string* out_text = nullptr;
+  std::string* err_text = nullptr;
+};
+
+// What a signal of the caller's does: it goes to the command, or ends the call (kFailure) and hangs the
+// command up.
+enum class SignalUse { kPass, kHangUp };
+
 struct ExecOptions {
   // No shell is involved. Empty: the image's entrypoint and command, kOutOfRange when it has none.
   std::vector<std::string> command;
@@ -134,6 +150,8 @@ struct ExecOptions {
   // signal's number; they go to the command's process group. The runtime itself installs no handlers. -1:
   // none.
   int signals = -1;
+  SignalUse signal_use = SignalUse::kPass;
+  ExecChannels channels = {};
   // Told when a suspended sandbox is resumed first. May be empty.
   std::function<void(std::string_view)> progress;
 };

@@ -112,8 +112,22 @@ def network_frames():
     }
 
 
+def dockerfiles():
+    return {
+        "stages": b"ARG B=a\nFROM $B AS one\nRUN make \\\n # no\n all\nFROM one\nCOPY --from=one --chown=1:2 [\"x\", \"/y z\"]\n",
+        "heredocs": b"FROM a\nRUN <<E cat <<-'F'\nx\nE\n\ty\n\tF\nRUN <<EOF\nnever",
+        "escape": b"# escape=`\r\nFROM a\r\nRUN dir `\r\nc:\\\r\n",
+        "words": b"FROM a\nENV A=\"$B ${C:-${D:+'}'}}\" E\\ F=g\nADD ../../x* [a-z /\n",
+        "braces": b"FROM a\nENV A=" + b"${B:-" * 100,
+        "bytes": b"FROM \xff\xfe\nRUN \0\n",
+        "ignore": b"**/a\n!b/**/[c-\n*?\\\n",
+        "json": b"FROM a\nCMD [[[[\nCMD [\"\\ud800\"]\n",
+    }
+
+
 def main():
     write("fuzz_network", network_frames())
+    write("fuzz_dockerfile", dockerfiles())
     loop = bytearray(rings([(BUFFER, 8, 0), (BUFFER, 8, 0)]))
     struct.pack_into("<HH", loop, 16 + 12, NEXT, 0)
     table = struct.pack("<QIHH", BUFFER + 64, 32, WRITE, 0)

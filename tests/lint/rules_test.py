@@ -18,7 +18,7 @@ class House(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.root = self.folder.name
         for header in ("common/a.hpp", "runtime/storage/a.hpp", "runtime/guest/a.hpp", "runtime/monitor/a.hpp",
-                       "runtime/sandbox/a.hpp", "cli/a.hpp"):
+                       "runtime/sandbox/a.hpp", "runtime/build/a.hpp", "cli/a.hpp"):
             self.write(header, HPP)
 
     def tearDown(self):
@@ -52,6 +52,12 @@ class House(unittest.TestCase):
         self.assertTrue(self.includes("runtime/monitor/b.cpp", "runtime/guest/a.hpp"))
         self.assertTrue(self.includes("runtime/sandbox/b.cpp", "runtime/monitor/a.hpp"))
         self.assertFalse(self.includes("runtime/monitor/b.cpp", "runtime/sandbox/a.hpp"))
+
+    def test_build_stands_on_sandbox_alone(self):
+        self.assertTrue(self.includes("runtime/build/b.cpp", "runtime/sandbox/a.hpp"))
+        self.assertTrue(self.includes("cli/b.cpp", "runtime/build/a.hpp"))
+        self.assertFalse(self.includes("runtime/build/b.cpp", "runtime/storage/a.hpp"))
+        self.assertFalse(self.includes("runtime/sandbox/b.cpp", "runtime/build/a.hpp"))
 
     def test_an_include_is_written_from_the_root(self):
         self.assertFalse(self.includes("cli/b.cpp", "a.hpp"))

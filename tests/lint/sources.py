@@ -4,7 +4,7 @@
 import os
 
 FOLDERS = ("cli", "common", "runtime", "tests", "cmake", "completions", "man", ".ci")
-SKIPPED = {"build", ".git", ".cache", "__pycache__"}
+SKIPPED = {".git", ".cache", "__pycache__"}
 
 
 def files(root, suffixes=None, names=()):

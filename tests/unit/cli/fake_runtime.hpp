@@ -20,6 +20,7 @@ struct FakeState {
   ImageDetails image;  // the one that import_image() makes and describe_image() knows
   std::optional<ImportRequest> last_import;
   std::optional<Error> import_error;
+  storage::ImageConfig image_config;  // of each
   HostReport report{{}, true};
   std::vector<DamagedRecord> damaged;
   std::vector<std::string> warnings;
@@ -346,6 +347,13 @@ class FakeRuntime final : public Runtime {
   Result<void> remove_image(const std::string& name) override {
     if (name == state_->image.image.name) return {};
     return Error{ErrorCode::kNotFound, "there is no image " + name, {}};
+  }
+  Result<storage::ImageConfig> image_config(const std::string& image) override {
+    if (image.find(' ') != std::string::npos) return Error{ErrorCode::kOutOfRange, "no name", {}};
+    for (const auto& each : state_->images) {
+      if (each.name == image) return state_->image_config;
+    }
+    return Error{ErrorCode::kNotFound, "no image " + image, {}};
   }
   Result<ImageInfo> register_image(const ImageRegistration& request, const Progress& progress) override {
     state_->last_registration = request;
