@@ -8,10 +8,14 @@
 #include "cli/age.hpp"
 
 namespace tl::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kUntilTold{200};
+
+}  // namespace
 
 std::function<void(std::uint64_t)> show_moved(ProgressLine& line) {
   using Clock = std::chrono::steady_clock;
-  constexpr std::chrono::milliseconds kUntilTold{200};
   return [&line, began = Clock::now(), told = Clock::time_point()](std::uint64_t bytes) mutable {
     const auto now = Clock::now();
     if (now - told < kUntilTold || now - began < kUntilTold) return;

@@ -108,6 +108,16 @@ std::vector<Ext4Attributes::Xattr> posix_acls(archive_entry* entry) {
   return out;
 }
 
+std::uint32_t permissions_of(archive_entry* entry) {
+  auto permissions = static_cast<std::uint32_t>(archive_entry_perm(entry));
+  if ((archive_entry_acl_types(entry) & ARCHIVE_ENTRY_ACL_TYPE_ACCESS) == 0) return permissions;
+  for (const AclEntry& item : entries_of(entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS)) {
+    if (item.tag == ACL_MASK)
+      permissions = (permissions & ~070U) | static_cast<std::uint32_t>(item.permissions) << 3;
+  }
+  return permissions;
+}
+
 bool add_posix_acl(archive_entry* entry, const Ext4Attributes::Xattr& xattr) {
   const bool access = xattr.name == "system.posix_acl_access";
   if (!access && xattr.name != "system.posix_acl_default") return false;

@@ -81,7 +81,7 @@ class TarImport {
     const std::int64_t gid = archive_entry_gid(entry);
     if (uid < 0 || uid > kMaxId || gid < 0 || gid > kMaxId)
       return malformed("an owner's number is out of range");
-    return Ext4Attributes{.mode = static_cast<std::uint32_t>(archive_entry_perm(entry)),
+    return Ext4Attributes{.mode = permissions_of(entry),
                           .uid = static_cast<std::uint32_t>(uid),
                           .gid = static_cast<std::uint32_t>(gid),
                           .mtime_seconds = archive_entry_mtime(entry),

@@ -264,7 +264,7 @@ class Images(cases.GuestCase):
             pass
         os.close(primary)
         self.assertEqual(client.wait(), 0)
-        self.assertRegex(said.decode(), "MB.*/s")
+        self.assertRegex(said.decode(), "iB, .*iB/s")
 
     @unittest.skipUnless(shutil.which("skopeo"), "there is no skopeo")
     def test_skopeo_takes_the_layout(self):

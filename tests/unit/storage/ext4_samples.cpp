@@ -12,7 +12,7 @@ namespace tl::storage::test {
 std::string sample_acl() {
   using namespace std::string_literals;
   constexpr const char* kNobody = "\xff\xff\xff\xff";
-  return "\2\0\0\0"s + "\1\0\6\0"s + kNobody + "\2\0\4\0\xe8\3\0\0"s + "\4\0\4\0"s + kNobody + "\x10\0\4\0"s +
+  return "\2\0\0\0"s + "\1\0\6\0"s + kNobody + "\2\0\6\0\xe8\3\0\0"s + "\4\0\0\0"s + kNobody + "\x10\0\6\0"s +
          kNobody + "\x20\0\0\0"s + kNobody;
 }
 
@@ -37,6 +37,8 @@ void make_sample(const std::filesystem::path& path) {
   REQUIRE(add_file(builder, "empty", ""));
   REQUIRE(builder.add_hard_link("deep/same", "file"));
   REQUIRE(builder.add_directory("sticky", {.mode = 01777, .mtime_seconds = -1}));
+  REQUIRE(
+      builder.add_directory("heirs", {.mode = 0755, .xattrs = {{"system.posix_acl_default", sample_acl()}}}));
   REQUIRE(builder.add_symlink("fast", "somewhere", {.mode = 0777}));
   REQUIRE(builder.add_symlink("slow", std::string(3000, 'x'), {.mode = 0777}));
   REQUIRE(builder.add_special("null", {Ext4Special::Kind::kCharDevice, 1, 3}, {.mode = 0666}));
@@ -44,7 +46,7 @@ void make_sample(const std::filesystem::path& path) {
   REQUIRE(builder.add_special("fifo", {Ext4Special::Kind::kFifo}, {}));
   REQUIRE(builder.add_special("socket", {Ext4Special::Kind::kSocket}, {}));
   REQUIRE(add_file(builder, "acl", "for some",
-                   {.mode = 0640, .xattrs = {{"system.posix_acl_access", sample_acl()}}}));
+                   {.mode = 0660, .xattrs = {{"system.posix_acl_access", sample_acl()}}}));
   const std::string data(5000, 'd');
   REQUIRE(builder.write(1 << 20, std::as_bytes(std::span(data))));
   REQUIRE(builder.write(3 << 20, std::as_bytes(std::span(data))));

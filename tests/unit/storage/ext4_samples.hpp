@@ -16,7 +16,7 @@ Result<void> add_file(Ext4Builder& builder, const std::string& path, const std::
 // A file system of kSampleMib with all kinds of files: see the source. Ends the test when it cannot be made.
 void make_sample(const std::filesystem::path& path);
 
-// "user::rw-,user:1000:r--,group::r--,mask::r--,other::---" as the kernel has it.
+// "user::rw-,user:1000:rw-,group::---,mask::rw-,other::---" as the kernel has it.
 std::string sample_acl();
 
 }  // namespace tl::storage::test
