@@ -32,7 +32,7 @@ std::string without_tokens(const std::string& text) {
 }
 
 // An argument in double quotes, where a backslash makes the next one plain.
-std::string quoted(const std::string& text) {
+std::string config_word(const std::string& text) {
   std::string word = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') word += '\\';
@@ -58,7 +58,7 @@ std::string ssh_config_text(const SshAccess& access) {
       "  StrictHostKeyChecking no\n"
       "  UserKnownHostsFile /dev/null\n"
       "  LogLevel ERROR\n",
-      access.host, access.user, quoted(without_tokens(access.identity.string())), without_tokens(command));
+      access.host, access.user, config_word(without_tokens(access.identity.string())), without_tokens(command));
 }
 
 }  // namespace tl::cli

@@ -78,6 +78,7 @@ _tl() {
           --accel) expects='auto kvm tcg' ;;
           -t | --timeout) expects='@nothing' ;;
           --idle-timeout) expects='@nothing' ;;
+          -e | --entrypoint) expects='@nothing' ;;
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands)) ;;
@@ -328,11 +329,72 @@ _tl() {
           --home) expects='@folder' ;;
           -*) ;;
           ls | list) path='tl sbx image ls' ;;
+          import) path='tl sbx image import' ;;
+          describe | info) path='tl sbx image describe' ;;
+          rm | delete) path='tl sbx image rm' ;;
+          create | build) path='tl sbx image create' ;;
+          register) path='tl sbx image register' ;;
+          export) path='tl sbx image export' ;;
           *) ((++operands)) ;;
         esac
         ;;
       'tl sbx image ls')
         case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image import')
+        case $word in
+          -n | --name) expects='@nothing' ;;
+          --disk_mb | --disk-mb) expects='@nothing' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image describe')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image rm')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image create')
+        case $word in
+          -n | --name) expects='@nothing' ;;
+          -f | --file) expects='@file' ;;
+          --build-arg) expects='@nothing' ;;
+          --target) expects='@nothing' ;;
+          -c | --cpus) expects='@nothing' ;;
+          -m | --memory) expects='@nothing' ;;
+          --disk_mb | --disk-mb) expects='@nothing' ;;
+          -A | --network-allow) expects='@nothing' ;;
+          -D | --network-deny) expects='@nothing' ;;
+          --accel) expects='auto kvm tcg' ;;
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image register')
+        case $word in
+          --home) expects='@folder' ;;
+          -*) ;;
+          *) ((++operands)) ;;
+        esac
+        ;;
+      'tl sbx image export')
+        case $word in
+          --tag) expects='@nothing' ;;
           --home) expects='@folder' ;;
           -*) ;;
           *) ((++operands)) ;;
@@ -372,7 +434,7 @@ _tl() {
       expects='create ls describe name exec run cp ps logs kill restart ssh pty tunnel port terminate suspend resume checkpoint copy update image doctor prune'
       ;;
     'tl sbx create')
-      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny -x --expose --accel --no-template -t --timeout --idle-timeout -n --no-wait --json --home --debug -h --help'
+      flags='-c --cpus -m --memory --disk_mb --disk-mb -i --image -s --snapshot -N --no-internet -A --network-allow -D --network-deny -x --expose --accel --no-template -t --timeout --idle-timeout -e --entrypoint -n --no-wait --json --home --debug -h --help'
       ;;
     'tl sbx ls')
       flags='-a --all -r --running -s --suspended -q --quiet --json --home --debug -h --help'
@@ -414,7 +476,7 @@ _tl() {
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx ssh')
-      flags='-s --shell --shell-arg -w --workdir -e --env --user --home --debug -h --help'
+      flags='-s --shell --shell-arg -w --workdir -e --env --user --config --proxy --home --debug -h --help'
       ((operands == 0)) && expects='@sandbox'
       ;;
     'tl sbx pty')
@@ -486,10 +548,36 @@ _tl() {
       ;;
     'tl sbx image')
       flags='--home --debug -h --help'
-      expects='ls'
+      expects='ls import describe rm create register export'
       ;;
     'tl sbx image ls')
       flags='--json --home --debug -h --help'
+      ;;
+    'tl sbx image import')
+      flags='-n --name --disk_mb --disk-mb --insecure --json --home --debug -h --help'
+      ((operands == 0)) && expects='@file'
+      ;;
+    'tl sbx image describe')
+      flags='--json --home --debug -h --help'
+      ((operands == 0)) && expects='@image'
+      ;;
+    'tl sbx image rm')
+      flags='--home --debug -h --help'
+      ((operands >= 0)) && expects='@image'
+      ;;
+    'tl sbx image create')
+      flags='-n --name -f --file --build-arg --target -c --cpus -m --memory --disk_mb --disk-mb -N --no-internet -A --network-allow -D --network-deny --accel --keep --json --home --debug -h --help'
+      ((operands == 0)) && expects='@file'
+      ;;
+    'tl sbx image register')
+      flags='--json --home --debug -h --help'
+      ((operands == 0)) && expects='@image'
+      ((operands == 1)) && expects='@snapshot'
+      ;;
+    'tl sbx image export')
+      flags='--tag --json --home --debug -h --help'
+      ((operands == 0)) && expects='@image'
+      ((operands == 1)) && expects='@file'
       ;;
     'tl sbx doctor')
       flags='--json --home --debug -h --help'

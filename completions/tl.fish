@@ -121,6 +121,8 @@ function __tl_at
                         set skip 1
                     case --idle-timeout
                         set skip 1
+                    case -e --entrypoint
+                        set skip 1
                     case --home
                         set skip 1
                     case '-*'
@@ -457,11 +459,97 @@ function __tl_at
                     case '-*'
                     case ls list
                         set path 'tl sbx image ls'
+                    case import
+                        set path 'tl sbx image import'
+                    case describe info
+                        set path 'tl sbx image describe'
+                    case rm delete
+                        set path 'tl sbx image rm'
+                    case create build
+                        set path 'tl sbx image create'
+                    case register
+                        set path 'tl sbx image register'
+                    case export
+                        set path 'tl sbx image export'
                     case '*'
                         set operands (math $operands + 1)
                 end
             case 'tl sbx image ls'
                 switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image import'
+                switch $word
+                    case -n --name
+                        set skip 1
+                    case --disk_mb --disk-mb
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image describe'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image rm'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image create'
+                switch $word
+                    case -n --name
+                        set skip 1
+                    case -f --file
+                        set skip 1
+                    case --build-arg
+                        set skip 1
+                    case --target
+                        set skip 1
+                    case -c --cpus
+                        set skip 1
+                    case -m --memory
+                        set skip 1
+                    case --disk_mb --disk-mb
+                        set skip 1
+                    case -A --network-allow
+                        set skip 1
+                    case -D --network-deny
+                        set skip 1
+                    case --accel
+                        set skip 1
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image register'
+                switch $word
+                    case --home
+                        set skip 1
+                    case '-*'
+                    case '*'
+                        set operands (math $operands + 1)
+                end
+            case 'tl sbx image export'
+                switch $word
+                    case --tag
+                        set skip 1
                     case --home
                         set skip 1
                     case '-*'
@@ -546,6 +634,7 @@ complete -c tl -n "__tl_at 'tl sbx create'" -l accel -x -a 'auto kvm tcg' -d 'wh
 complete -c tl -n "__tl_at 'tl sbx create'" -l no-template -d 'boot in any case, rather than go on from a machine that was saved when it had just booted'
 complete -c tl -n "__tl_at 'tl sbx create'" -s t -l timeout -x -d 'SECS seconds after the sandbox started or was resumed, suspend it, or terminate it when it has no name; 0 is never (the default)'
 complete -c tl -n "__tl_at 'tl sbx create'" -l idle-timeout -x -d 'the same, SECS seconds after it was last used; 0 is never (the default)'
+complete -c tl -n "__tl_at 'tl sbx create'" -s e -l entrypoint -x -d 'a command to start with the sandbox, a word at a time: the process \'entrypoint\' of \'tl sbx ps\' and \'tl sbx logs\' (default: what the image says)'
 complete -c tl -n "__tl_at 'tl sbx create'" -s n -l no-wait -d 'do not wait until the sandbox takes commands'
 complete -c tl -n "__tl_at 'tl sbx create'" -l json -d 'print the sandbox as JSON'
 complete -c tl -n "__tl_at 'tl sbx create'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
@@ -638,6 +727,8 @@ complete -c tl -n "__tl_at 'tl sbx ssh'" -l shell-arg -x -d 'an argument for the
 complete -c tl -n "__tl_at 'tl sbx ssh'" -s w -l workdir -x -d 'working directory inside (default: the user\'s home)'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -s e -l env -x -d 'set an environment variable; may be repeated'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -l user -x -d 'user inside (default: the image\'s)'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -l config -d 'print a Host stanza for OpenSSH\'s ssh_config(5), and do nothing else'
+complete -c tl -n "__tl_at 'tl sbx ssh'" -l proxy -d 'serve SSH on stdin and stdout: the ProxyCommand of that stanza'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx ssh'" -s h -l help -d 'print help'
@@ -733,6 +824,12 @@ complete -c tl -n "__tl_at 'tl sbx update'" -l home -x -a '(__fish_complete_dire
 complete -c tl -n "__tl_at 'tl sbx update'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx update'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx image'" -a ls -d 'list images'
+complete -c tl -n "__tl_at 'tl sbx image'" -a import -d 'make an image of a container image or a root file system'
+complete -c tl -n "__tl_at 'tl sbx image'" -a describe -d 'show everything about an image'
+complete -c tl -n "__tl_at 'tl sbx image'" -a rm -d 'remove images'
+complete -c tl -n "__tl_at 'tl sbx image'" -a create -d 'make an image from a Dockerfile'
+complete -c tl -n "__tl_at 'tl sbx image'" -a register -d 'make an image of a filesystem snapshot'
+complete -c tl -n "__tl_at 'tl sbx image'" -a export -d 'write an image as an OCI image layout, for other tools'
 complete -c tl -n "__tl_at 'tl sbx image'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx image'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx image'" -s h -l help -d 'print help'
@@ -740,6 +837,53 @@ complete -c tl -n "__tl_at 'tl sbx image ls'" -l json -d 'print a JSON array of 
 complete -c tl -n "__tl_at 'tl sbx image ls'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx image ls'" -l debug -d 'let the sandbox\'s monitor log every step'
 complete -c tl -n "__tl_at 'tl sbx image ls'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image import' 0" -a '(__fish_complete_path)'
+complete -c tl -n "__tl_at 'tl sbx image import'" -s n -l name -x -d 'what to call the image (default: after where it comes from)'
+complete -c tl -n "__tl_at 'tl sbx image import'" -l disk_mb -l disk-mb -x -d 'size of its file system, 10240 to 102400 (default 10240)'
+complete -c tl -n "__tl_at 'tl sbx image import'" -l insecure -d 'take a registry without a valid certificate, or without any'
+complete -c tl -n "__tl_at 'tl sbx image import'" -l json -d 'print the image as JSON'
+complete -c tl -n "__tl_at 'tl sbx image import'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image import'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image import'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image describe' 0" -a '(__tl_images)'
+complete -c tl -n "__tl_at 'tl sbx image describe'" -l json -d 'print the image as JSON'
+complete -c tl -n "__tl_at 'tl sbx image describe'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image describe'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image describe'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image rm'" -a '(__tl_images)'
+complete -c tl -n "__tl_at 'tl sbx image rm'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image rm'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image rm'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image create' 0" -a '(__fish_complete_path)'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s n -l name -x -d 'what the image is called (default: after the Dockerfile or its folder)'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s f -l file -x -a '(__fish_complete_path)' -d 'a Dockerfile elsewhere; DOCKERFILE is the folder for COPY then'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l build-arg -x -d 'the value of an ARG; may be given several times'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l target -x -d 'the stage that becomes the image, by name or number (default: the last)'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s c -l cpus -x -d 'CPUs of the sandboxes that it is built in (default 1.0)'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s m -l memory -x -d 'their memory in MB, 1024 to 8192 for each CPU (default 1024 for each)'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l disk_mb -l disk-mb -x -d 'their disk in MiB, 10240 to 102400, which is also the least that a sandbox of the image has (default: the largest of what it is made from)'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s N -l no-internet -d 'let it reach nobody, not even the resolver'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s A -l network-allow -x -d 'let it reach only X and its resolver; an IPv4 or IPv6 address, a CIDR block or a host name, may be given several times'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s D -l network-deny -x -d 'do not let it reach X, even if --network-allow would; may be given several times'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l accel -x -a 'auto kvm tcg' -d 'what runs them (default auto: the best that works)'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l keep -d 'leave the sandbox of a stage that failed; its ID is printed on stderr'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l json -d 'print the image as JSON'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image create'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image create'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image register' 0" -a '(__tl_images)'
+complete -c tl -n "__tl_at 'tl sbx image register' 1" -a '(__tl_snapshots)'
+complete -c tl -n "__tl_at 'tl sbx image register'" -l json -d 'print the image as JSON'
+complete -c tl -n "__tl_at 'tl sbx image register'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image register'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image register'" -s h -l help -d 'print help'
+complete -c tl -n "__tl_at 'tl sbx image export' 0" -a '(__tl_images)'
+complete -c tl -n "__tl_at 'tl sbx image export' 1" -a '(__fish_complete_path)'
+complete -c tl -n "__tl_at 'tl sbx image export'" -l tag -x -d 'what the image is called in the layout (default latest)'
+complete -c tl -n "__tl_at 'tl sbx image export'" -l json -d 'print path, digest and size as JSON'
+complete -c tl -n "__tl_at 'tl sbx image export'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
+complete -c tl -n "__tl_at 'tl sbx image export'" -l debug -d 'let the sandbox\'s monitor log every step'
+complete -c tl -n "__tl_at 'tl sbx image export'" -s h -l help -d 'print help'
 complete -c tl -n "__tl_at 'tl sbx doctor'" -l json -d 'print the findings as JSON'
 complete -c tl -n "__tl_at 'tl sbx doctor'" -l home -x -a '(__fish_complete_directories)' -d 'keep everything in DIR instead of $TL_HOME, $XDG_STATE_HOME/tl or ~/.local/state/tl'
 complete -c tl -n "__tl_at 'tl sbx doctor'" -l debug -d 'let the sandbox\'s monitor log every step'

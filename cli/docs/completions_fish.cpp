@@ -7,7 +7,7 @@
 namespace tl::cli::docs {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string single_quoted(std::string_view text) {
   std::string result = "'";
   for (const char c : text) {
     if (c == '\'' || c == '\\') result += '\\';
@@ -78,7 +78,7 @@ std::string source(Completes completes) {
 std::string values(const Flag& flag) {
   if (const std::string from = source(flag.completes); !from.empty()) return fmt::format(" -x -a '{}'", from);
   const auto words = choices(flag);
-  return words.empty() ? " -x" : fmt::format(" -x -a {}", quoted(alternatives(words)));
+  return words.empty() ? " -x" : fmt::format(" -x -a {}", single_quoted(alternatives(words)));
 }
 
 std::string offers(const CommandTree& tree, const Visited& visited) {
@@ -88,7 +88,7 @@ std::string offers(const CommandTree& tree, const Visited& visited) {
   for (const auto& child : command.subcommands) {
     if (child.shown == Command::Shown::kNo) continue;
     text += fmt::format("complete -c tl -n \"__tl_at '{}'{}\" -a {} -d {}\n", path, command.call ? " 0" : "",
-                        child.name, quoted(child.summary));
+                        child.name, single_quoted(child.summary));
   }
   std::size_t number = 0;
   for (const auto& operand : command.operands) {
@@ -104,7 +104,7 @@ std::string offers(const CommandTree& tree, const Visited& visited) {
       names += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
     }
     text += fmt::format("complete -c tl -n \"__tl_at '{}'\"{}{} -d {}\n", path, names,
-                        flag.value.empty() ? "" : values(flag), quoted(flag.help));
+                        flag.value.empty() ? "" : values(flag), single_quoted(flag.help));
   }
   return text;
 }
