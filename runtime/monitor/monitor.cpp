@@ -218,7 +218,7 @@ asio::awaitable<Result<void>> Monitor::start_entrypoint() {
   log_.info("the entrypoint did not start: {}", why);
   // One that was not asked for is the image's; and a sandbox that was there before is of use without it.
   if (!is_new_ || record_.entrypoint.empty()) co_return Result<void>();
-  co_return Error{ErrorCode::kFailure, fmt::format("the entrypoint did not start: {}", why),
+  co_return Error{ErrorCode::kOutOfRange, fmt::format("the entrypoint did not start: {}", why),
                   "--entrypoint wants a program that the image has"};
 }
 

@@ -260,8 +260,11 @@ Result<Created> LocalRuntime::create(const CreateRequest& request, const Progres
   const bool from_template = drafted->origin == monitor::Origin::kTemplate;
   const std::string template_key = drafted->template_key;
   auto created = create_from(*std::move(drafted), request, progress);
-  if (created || !from_template || created.error().code == ErrorCode::kConflict) return created;
-  if (is_asked_to_stop(request.signals)) return created;  // given up: nothing is wrong with the template
+  if (created || !from_template) return created;
+  // Given up, or the request's own fault: nothing is wrong with the template.
+  const ErrorCode code = created.error().code;
+  if (code == ErrorCode::kConflict || code == ErrorCode::kOutOfRange || is_asked_to_stop(request.signals))
+    return created;
   // A template can always be made anew.
   if (auto store = snapshot::TemplateStore::open(registry_.folder().path())) {
     [[maybe_unused]] const auto removed = store->remove(template_key);

@@ -25,12 +25,12 @@ ArchiveReader new_archive_reader() {
 
 ArchiveFeed::ArchiveFeed(ByteSource source) : source_(std::move(source)), buffer_(kReadBytes) {}
 
-Result<void> ArchiveFeed::open(archive* reader) {
+Result<void> ArchiveFeed::open(archive* reader, std::string_view what) {
   archive_read_support_filter_gzip(reader);
   archive_read_support_filter_xz(reader);
   archive_read_support_filter_zstd(reader);
   if (archive_read_open(reader, this, nullptr, read_from_feed, nullptr) == ARCHIVE_OK) return {};
-  return failed(reader, "archive");
+  return failed(reader, what);
 }
 
 la_ssize_t ArchiveFeed::next(archive* reader, const void** data) {

@@ -25,7 +25,8 @@ class ArchiveFeed {
   ArchiveFeed& operator=(const ArchiveFeed&) = delete;
 
   // gzip, xz and zstd are undone, one by one: "all" would link every filter that libarchive knows into tl.
-  Result<void> open(archive* reader);
+  // An error is about `what`.
+  Result<void> open(archive* reader, std::string_view what);
   // Reads what libarchive has left of the source, to its end.
   Result<void> drain();
   // Why the reader's last call failed: the source's own error, else "<what>: " and libarchive's words,

@@ -40,7 +40,7 @@ class Decompression {
     archive* reader = reader_.get();
     archive_read_support_format_raw(reader);
     archive_read_support_format_empty(reader);
-    if (auto opened = feed_.open(reader); !opened) return opened;
+    if (auto opened = feed_.open(reader, "archive"); !opened) return opened;
     archive_entry* entry = nullptr;
     const int status = archive_read_next_header(reader, &entry);
     if (status == ARCHIVE_EOF) {  // of the empty archive

@@ -49,7 +49,7 @@ class TarImport {
 
   Result<TarSummary> run() {
     archive_read_support_format_tar(reader_.get());  // the others are linked into tl only when asked for
-    if (auto opened = feed_.open(reader_.get()); !opened) return opened.error();
+    if (auto opened = feed_.open(reader_.get(), "tar archive"); !opened) return opened.error();
     for (;;) {
       const std::int64_t before = archive_filter_bytes(reader_.get(), 0);
       archive_entry* entry = nullptr;
