@@ -56,7 +56,7 @@ class ImageBuild(cases.GuestCase):
             "COPY . .",
             "RUN cat one.txt sub/two.txt > whole && ls -A > list && \\",
             "    # a comment",
-            "    install -D -o 7 -g 8 -m 0755 whole /out/bin/tool && ln -s tool /out/bin/link",
+            "    install -D -o 7 -g 8 -m 0754 whole /out/bin/tool && ln -s tool /out/bin/link",
             "FROM $BASE AS unused",
             "RUN exit 1",
             "FROM $BASE",
@@ -111,7 +111,7 @@ class ImageBuild(cases.GuestCase):
         self.assertEqual(self.inside("app", "sh", "-c", script).split("\n"), [
             "hello you", self.path_of("default", "/opt/bin:"), "tl-user", "/workspace/made",
             "tl-user", "/workspace/made", "a b", "where", "who",
-            "tool 755 7:8", "tool", "one", "two",
+            "tool 754 7:8", "tool", "one", "two",
             "list 640 tl-user:tl-user", "bundle.tar.gz", "kept", "list", "one.txt", "out", "sub", "whole", "1000",
             "renamed 600 tl-user:tl-user 1000000000",
             "/new/folder/two.txt 644 0:0", "/unpacked/in/file 604 1234:0", "/workspace/made 755 1000:1000", "bundle",
@@ -174,7 +174,6 @@ class ImageBuild(cases.GuestCase):
             ("FROM scratch\n", 5, "cannot begin with nothing"),
             ("FROM default\nRUN --mount=type=secret x\n", 5, "Bad:2: .*RUN --mount is not supported"),
             ("FROM default\nADD https://host/x /\n", 5, "ADD of a URL is not supported"),
-            ("FROM default\nENV A=${B\n", 5, r"\$\{"),
             ("", 5, "no instructions"),
             ("x" * (10 << 20), 5, "more than"),
         ):

@@ -10,7 +10,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-struct Stage {
+struct Told {
   Result<void> apply(const std::string& line) {
     auto parsed = parse_dockerfile("Dockerfile", line);
     REQUIRE(parsed);
@@ -37,7 +37,7 @@ struct Stage {
 }  // namespace
 
 TEST_CASE("ENV sets variables that later instructions see, and its own do not") {
-  Stage stage;
+  Told stage;
   stage.ok("ENV A=1 B=\"two words\" C=it\\ is");
   stage.ok("ENV A=2 D=$A");
   stage.ok("ENV OLD the   old form $A ");
@@ -57,7 +57,7 @@ TEST_CASE("an image that says no PATH has the usual one") {
 }
 
 TEST_CASE("ARG takes what was given, else its default, else the one before the first FROM") {
-  Stage stage;
+  Told stage;
   stage.given = {{"GIVEN", "given"}, {"UNASKED", "x"}};
   stage.global = {{"ABOVE", "above"}, {"HIDDEN", "x"}};
   stage.ok("ARG GIVEN=default OTHER=other");
@@ -76,7 +76,7 @@ TEST_CASE("ARG takes what was given, else its default, else the one before the f
 }
 
 TEST_CASE("arguments end with their stage, everything else goes on in the next") {
-  Stage stage;
+  Told stage;
   stage.ok("ARG A=1");
   stage.ok("ENV E=1");
   stage.ok("SHELL [\"/bin/bash\", \"-ec\"]");
@@ -88,7 +88,7 @@ TEST_CASE("arguments end with their stage, everything else goes on in the next")
 }
 
 TEST_CASE("WORKDIR goes on from the last one") {
-  Stage stage;
+  Told stage;
   stage.ok("WORKDIR a/../b/");
   CHECK(stage.state.config().working_dir == "/workspace/b");
   stage.ok("ENV D=/x");
@@ -105,7 +105,7 @@ TEST_CASE("WORKDIR goes on from the last one") {
 }
 
 TEST_CASE("ENTRYPOINT takes the inherited CMD away, and not the stage's own") {
-  Stage stage;
+  Told stage;
   stage.ok("ENTRYPOINT [\"/app\"]");
   CHECK(stage.state.config().entrypoint == Words{"/app"});
   CHECK(stage.state.config().cmd.empty());
@@ -119,7 +119,7 @@ TEST_CASE("RUN is a command, or text for the shell with its heredocs") {
   const auto command = [](const std::string& text) {
     const auto parsed = parse_dockerfile("Dockerfile", text);
     REQUIRE(parsed);
-    return Stage().state.command(parsed->instructions.front()).back();
+    return Told().state.command(parsed->instructions.front()).back();
   };
   CHECK(command("RUN echo $A 'b'") == "echo $A 'b'");
   CHECK(command("RUN [\"a\", \"b c\"]") == "b c");
@@ -128,12 +128,12 @@ TEST_CASE("RUN is a command, or text for the shell with its heredocs") {
 }
 
 TEST_CASE("variables that double themselves come to an end") {
-  Stage stage;
+  Told stage;
   stage.ok("ENV A=" + std::string(1000, 'x'));
   bool refused = false;
   for (int i = 0; i < 60 && !refused; ++i) refused = !stage.apply("ENV A=$A$A");
   CHECK(refused);
-  Stage wide;
+  Told wide;
   refused = false;
   for (int i = 0; i < 20 && !refused; ++i)
     refused = !wide.apply("ENV V" + std::to_string(i) + "=" + std::string(50'000, 'x'));
