@@ -56,7 +56,7 @@ class Entrypoint(cases.GuestCase):
         snapshot = self.tl.ok("checkpoint", box).text
         [monitor] = self.tl.monitors()
         monitor.kill()
-        self.eventually(lambda: self.tl.status(box) == "Suspended", "its memory is lost")
+        self.tl.wait_for_status(box, "suspended")
         self.tl.ok("resume", box)
         self.eventually(lambda: self.process(box)["status"] == "running", "it was started again")
         cold = self.tl.ok("create", "--snapshot", snapshot, "-e", "sh", "-e", "-c", "-e", SCRIPT).text
