@@ -41,6 +41,10 @@ class Bench:
         self._folder = tempfile.TemporaryDirectory(prefix="tl-bench-")
         self._homes = []
 
+    @property
+    def folder(self):
+        return pathlib.Path(self._folder.name)
+
     def close(self):
         for tl in [*self._homes, self.tl]:
             tl.close()

@@ -2,6 +2,7 @@
 """The rows of the table: what is measured, beside what, and the bound."""
 
 import contextlib
+import gzip
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 
 from measure import Spawned, cpu_seconds
 from network_peer import TRANSFER_BYTES
+from support.images import Layout, tar_of
 from support.terminal import Terminal
 
 
@@ -414,9 +416,61 @@ class Download(Upload):
     direction = "download"
 
 
+class ImageImport(Row):
+    """500 MB in 2,000 files of one gzip layer, half of them random; as a file system here, as files there."""
+
+    name = "image-import"
+    title = "image import of 500 MB | umoci unpack"
+    unit = "MB/s"
+
+    def prepare(self):
+        self.folder = self.bench.folder / self.name
+        self.folder.mkdir()
+        self.layout = Layout(self.folder / "layout")
+        files = [(f"data/{number}", os.urandom(128 << 10) * 2) for number in range(2000)]
+        self.layout.add("bench", [tar_of(*files)], compress=lambda data: gzip.compress(data, 1))
+
+    def clean(self):
+        shutil.rmtree(self.folder / "bundle", ignore_errors=True)
+
+    def take(self, words):
+        began = time.perf_counter()
+        subprocess.run(words, env=self.bench.variables, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return (2000 << 18) / (time.perf_counter() - began) / 1e6
+
+    def measure(self):
+        tl, image = self.bench.tl, f"{self.layout.folder}:bench"
+        if "bench" in (each["name"] for each in tl.ok("image", "ls", "--json").json):
+            tl.ok("image", "rm", "bench")
+        return self.take([tl.binary, "sbx", "image", "import", image, "--name", "bench"])
+
+    def reference(self):
+        self.clean()
+        image = f"{self.layout.folder}:bench"
+        return self.take(["umoci", "unpack", "--rootless", "--image", image, self.folder / "bundle"])
+
+    def figure(self, ours, theirs):
+        return ours / theirs
+
+
+class ImageSpace(ImageImport):
+    name = "image-space"
+    title = "its bytes on disk | of umoci's"
+    unit = "MiB"
+
+    def measure(self):
+        super().measure()
+        return self.bench.tl.ok("image", "describe", "bench", "--json").json["used_bytes"] / (1 << 20)
+
+    def reference(self):
+        super().reference()
+        used = subprocess.run(["du", "-sk", self.folder / "bundle"], stdout=subprocess.PIPE, text=True, check=True)
+        return int(used.stdout.split()[0]) / 1024
+
+
 ROWS = (
     *(Create, CreateTuned, Exec, ExecHost, Version, List, ListAll, ListWithoutIndex, Output, Memory),
     *(Keystroke, KeystrokeWorst),
     *(CopyUp, CopyDown, CopySmallUp, CopySmallDown),
-    *(Tunnel, TunnelConnections, Upload, Download),
+    *(Tunnel, TunnelConnections, Upload, Download, ImageImport, ImageSpace),
 )
