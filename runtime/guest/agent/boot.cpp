@@ -140,6 +140,10 @@ void furnish() {
   // Process numbers do not come round soon: exec.cpp relies on it when it kills what a timed out command left
   // behind.
   set("/proc/sys/kernel/pid_max", "4194304");
+  // Nobody is woken several times a second to find that there is nothing to do: memory is put together when
+  // it is asked for in large pieces, and counters are summed up a little later.
+  set("/proc/sys/vm/compaction_proactiveness", "0");
+  set("/proc/sys/vm/stat_interval", "30");
   set("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
 }
 
