@@ -33,7 +33,6 @@ class Refusals(cases.TlCase):
             self.refused(5, "create", f"--idle-timeout={value}")
 
     def test_what_this_version_lacks_is_said_and_refused(self):
-        self.assertOutcome(self.tl.sbx("create", "-e", "sleep"), 2, "this version")
         self.assertOutcome(self.tl.sbx("run", "--detach", "true"), 125, "exec --detach")
 
     def test_the_accelerator_is_one_of_three(self):
