@@ -178,8 +178,10 @@ Result<Registry::Loaded> Registry::save(const Loaded& before, SandboxRecord afte
 // they cannot be written all the same, its disk is there.
 void Registry::spare_room(const std::string& id) const {
   std::error_code ignored;
-  for (const char* name : {layout::kMonitorLog, layout::kConsoleLog, layout::kMachine})
-    std::filesystem::remove_all(work_path(id) / name, ignored);
+  // Its monitor, or we, may still have them open: what is only removed would take its room until then.
+  for (const char* name : {layout::kMonitorLog, layout::kConsoleLog})
+    std::filesystem::resize_file(work_path(id) / name, 0, ignored);
+  std::filesystem::remove_all(work_path(id) / layout::kMachine, ignored);
 }
 
 // Whatever a Terminated sandbox no longer needs. Harmless when there is nothing.
