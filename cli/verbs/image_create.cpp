@@ -193,8 +193,7 @@ Command make_image_create() {
       {"tl sbx image create ./Dockerfile", "Make an image called after the folder."},
       {"tl sbx image create --name web --build-arg VERSION=3 web/", "Of web/Dockerfile, with an argument."},
       {"tl sbx image create -n app -f docker/app.Dockerfile .",
-       "Of a Dockerfile that is not in the context."},
-      {"tl sbx create --image web", "Make a sandbox of it."}};
+       "Of a Dockerfile that is not in the context."}};
   command.exit_statuses = statuses({kConflict, kBadValue, kHostLacks});
   command.exit_statuses.insert(command.exit_statuses.begin() + 3,
                                {"3", "there is no such file, image or source of a COPY"});

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/storage/ext4_acl.hpp"
 #include "runtime/storage/ext4_error.hpp"
 #include "runtime/storage/ext4_mapping.hpp"
 
@@ -55,11 +56,15 @@ Ext4Special special_of(const ext2_inode_large& inode) {
   return {kind, number >> 8 & 0xfffU, (number & 0xffU) | (number >> 12 & 0xfff00U)};
 }
 
+bool is_acl(std::string_view name) {
+  return name == "system.posix_acl_access" || name == "system.posix_acl_default";
+}
+
 bool is_kept(std::string_view name) {
   for (const std::string_view prefix : {"user.", "trusted.", "security."}) {
     if (name.size() > prefix.size() && name.substr(0, prefix.size()) == prefix) return true;
   }
-  return name == "system.posix_acl_access" || name == "system.posix_acl_default";
+  return is_acl(name);
 }
 
 int take_xattr(char* name, char* value, std::size_t size, void* list) {
@@ -156,6 +161,12 @@ Result<std::vector<Ext4Attributes::Xattr>> Ext4Reader::xattrs(std::uint32_t numb
   if (code == 0) code = ext2fs_xattrs_iterate(handle, take_xattr, &list);
   ext2fs_xattrs_close(&handle);
   if (code != 0) return ext4_error(code, "extended attributes");
+  for (auto& [name, value] : list) {
+    if (!is_acl(name)) continue;
+    auto acl = kernel_acl(value);
+    if (!acl) return damaged("a damaged ACL");
+    value = *std::move(acl);
+  }
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return list;
 }

@@ -31,7 +31,7 @@ class TwoLayers final : public oci::ImageFiles {
  public:
   TwoLayers(std::string_view first, std::string_view second) : layers_{first, second} {}
   Result<File> open(const std::string& path) override {
-    const std::string_view bytes = layers_[path == "0" ? 0 : 1];
+    std::string_view bytes = layers_[path == "0" ? 0 : 1];
     return File{[bytes](std::span<std::byte> into) mutable -> Result<std::size_t> {
                   const std::size_t count = std::min(into.size(), bytes.size());
                   if (count > 0) std::memcpy(into.data(), bytes.data(), count);

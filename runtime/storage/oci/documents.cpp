@@ -51,6 +51,7 @@ Result<Descriptor> descriptor_of(const Json& json, std::string_view document) {
 
 // A document that says of which kind it is says what we expect.
 Result<void> check_media_type(const Json& json, std::string_view document, bool (Descriptor::*is)() const) {
+  if (!json.is_object()) return document_error(document, "is no object");
   const auto media_type = text_of(json, "mediaType", document);
   if (!media_type) return media_type.error();
   Descriptor named;

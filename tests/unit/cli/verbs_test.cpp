@@ -302,19 +302,19 @@ TEST_CASE("image import prints the name, or the image, and passes on what was as
   REQUIRE(outcome.exit_code == 0);
   REQUIRE(outcome.out == "alpine:3\n");
   REQUIRE(outcome.error.empty());
-  REQUIRE(tl.state->last_import->trust == RegistryTrust::kVerified);
+  REQUIRE(tl.state->last_import->trust == tl::RegistryTrust::kVerified);
   REQUIRE(!tl.state->last_import->disk_mb);
   const auto json =
       tl({"sbx", "image", "import", "x.tar", "-n", "mine", "--disk-mb", "20480", "--insecure", "--json"});
   REQUIRE(Json::parse(json.out)["name"] == "mine");
   REQUIRE(tl.state->last_import->reference == "x.tar");
   REQUIRE(tl.state->last_import->disk_mb == 20480);
-  REQUIRE(tl.state->last_import->trust == RegistryTrust::kAny);
+  REQUIRE(tl.state->last_import->trust == tl::RegistryTrust::kAny);
   const auto shown = tl({"sbx", "image", "import", "x.tar"}, Leads::kToTerminals);
   REQUIRE(shown.out.empty());
   REQUIRE(shown.error.find("Image alpine:3 is ready.") != std::string::npos);
   tl.state->import_error =
-      Error{ErrorCode::kHostLacks, "skopeo: no such program on this host", "apt-get install"};
+      tl::Error{tl::ErrorCode::kHostLacks, "skopeo: no such program on this host", "apt-get install"};
   REQUIRE(tl({"sbx", "image", "import", "docker://x"}).exit_code == 6);
   REQUIRE(tl({"sbx", "image", "import"}).exit_code == 2);
 }
