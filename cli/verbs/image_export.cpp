@@ -86,7 +86,8 @@ Command make_image_export() {
                            .set = choose(arguments->form, Form::kJson)});
   command.examples = {
       {"tl sbx image export tools ./tools", "Write the image called tools into the folder tools."},
-      {"skopeo copy oci:./tools:latest docker-daemon:tools:latest", "Give it to Docker."},
+      {"tl sbx image export tools ./tools && skopeo copy oci:./tools:latest docker-daemon:tools:latest",
+       "Give it to Docker."},
       {"tl sbx image export tools tools.tar --tag 1.2", "Write it into one file, as 1.2."}};
   command.exit_statuses = statuses({kNoSuchThing, kConflict, kBadValue, kHostLacks});
   command.exit_statuses.push_back({"128+n", "signal n came before the layout was whole"});

@@ -80,9 +80,10 @@ Command make_image_register() {
                            .value = "",
                            .help = "print the image as JSON",
                            .set = choose(arguments->form, Form::kJson)});
-  command.examples = {{"tl sbx checkpoint my-env --name tools", "Keep the disk of my-env."},
-                      {"tl sbx image register tools tools", "Make an image of it."},
-                      {"tl sbx create --image tools", "Make a sandbox of the image."}};
+  command.examples = {
+      {"tl sbx checkpoint my-env --name tools && tl sbx image register tools tools",
+       "Keep the disk of my-env, and make an image of it."},
+      {"tl sbx image register tools tools && tl sbx create --image tools", "Make a sandbox of the image."}};
   command.exit_statuses = statuses({kNoSuchThing, kConflict, kBadValue, kHostLacks});
   command.exit_statuses.push_back({"128+n", "signal n came before the image was whole"});
   command.call = [arguments](Context& context) { return image_register(context, *arguments); };

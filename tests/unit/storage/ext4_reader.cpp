@@ -79,6 +79,8 @@ std::string Ext4Reader::contents(const std::string& path) const {
 std::string Ext4Reader::xattr(const std::string& path, const std::string& name) const {
   ext2_xattr_handle* handle = nullptr;
   REQUIRE(ext2fs_xattrs_open(fs_, inode_number(path), &handle) == 0);
+  unsigned int flags = XATTR_HANDLE_FLAG_RAW;  // its own form of ACLs has numbers that nobody set
+  REQUIRE(ext2fs_xattrs_flags(handle, &flags, nullptr) == 0);
   REQUIRE(ext2fs_xattrs_read(handle) == 0);
   void* value = nullptr;
   std::size_t size = 0;

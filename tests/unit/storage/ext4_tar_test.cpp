@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include "runtime/storage/tar_import.hpp"
 #include "runtime/storage/ext4_acl.hpp"
+#include "runtime/storage/tar_import.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/storage/ext4_reader.hpp"
 #include "tests/unit/storage/ext4_samples.hpp"
