@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end-to-end suite on the kvm machine, on whatever machine this is: suite.py SECONDS [FILE…]
+"""The end-to-end suite on the kvm machine, on whatever machine this is: suite.py SECONDS [--passed FILE,…] [FILE…]
 
 unit_linux is one of the files: the unit tests of the kvm machine that need a real Linux, of the unit_machine that is built
 beside tl.
 
 Two files at a time, those first that are most about the machine. A file's output is shown when it fails. SECONDS are
-shared with other machines' work: what is not done by then is listed as not run, and too much of that is a failure.
+shared with other machines' work: what is not done by then is listed as not run, and too much of that is a failure. What
+passed before a machine stood still is named by --passed, and counts.
 
 In the lab a file that fails is run once more, alone, and what happened is said: emulating two processors, QEMU now and
 then lets the lab's own kernel stand still for half a minute, whatever runs in it."""
@@ -113,8 +114,13 @@ class Suite:
 
 
 def main():
+    words = sys.argv[2:]
+    passed = set()
+    if words[:1] == ["--passed"]:
+        passed, words = set(filter(None, words[1].split(","))), words[2:]
     suite = Suite(int(sys.argv[1]))
-    chosen = [(name, alone) for name, alone in files() if not sys.argv[2:] or name in sys.argv[2:]]
+    wanted = [(name, alone) for name, alone in files() if not words or name in words]
+    chosen = [(name, alone) for name, alone in wanted if name not in passed]
     chosen.sort(key=lambda file: file[0] not in FIRST)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(suite.run, [name for name, alone in chosen if not alone]))
@@ -124,9 +130,9 @@ def main():
     for name in list(suite.again):
         suite.run(name)
     left_out = set(suite.left_out) - set(suite.failed)
-    run = len(chosen) - len(left_out)
-    print(f"{run - len(suite.failed)} of {len(chosen)} files passed on the kvm machine, {len(left_out)} not run", flush=True)
-    sys.exit(1 if suite.failed or run < min(LEAST, len(chosen)) else 0)
+    run = len(wanted) - len(left_out)
+    print(f"{run - len(suite.failed)} of {len(wanted)} files passed on the kvm machine, {len(left_out)} not run", flush=True)
+    sys.exit(1 if suite.failed or run < min(LEAST, len(wanted)) else 0)
 
 
 main()
