@@ -54,7 +54,7 @@ class Layout:
         return {"mediaType": media_type, "digest": f"sha256:{digits}", "size": len(data)}
 
     def add(self, name, layers, compress=gzip.compress, **config):
-        kind = self.LAYER + ("+gzip" if compress is gzip.compress else "")
+        kind = self.LAYER + ("" if compress is bytes else "+gzip")
         document = {
             "os": "linux",
             "architecture": "amd64",
