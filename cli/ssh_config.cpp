@@ -58,7 +58,8 @@ std::string ssh_config_text(const SshAccess& access) {
       "  StrictHostKeyChecking no\n"
       "  UserKnownHostsFile /dev/null\n"
       "  LogLevel ERROR\n",
-      access.host, access.user, config_word(without_tokens(access.identity.string())), without_tokens(command));
+      access.host, access.user, config_word(without_tokens(access.identity.string())),
+      without_tokens(command));
 }
 
 }  // namespace tl::cli

@@ -168,7 +168,8 @@ TEST_CASE("every failure of exec and run that is ours is 125") {
   REQUIRE(tl({"sbx", "exec", "nobody", "true"}).exit_code == 125);
 }
 
-TEST_CASE("run without a command leaves the choice to the image, and does not start its entrypoint beside it") {
+TEST_CASE(
+    "run without a command leaves the choice to the image, and does not start its entrypoint beside it") {
   CommandLine tl = with_sandbox();
   REQUIRE(tl({"sbx", "run"}).exit_code == 0);
   REQUIRE(tl.state->last_exec->command.empty());

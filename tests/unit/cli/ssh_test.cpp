@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/ssh_config.hpp"
-
 #include "tests/support/catch.hpp"
 #include "tests/unit/cli/command_line.hpp"
 
