@@ -8,6 +8,7 @@
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/given_up.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/signal_relay.hpp"
 #include "cli/values.hpp"
@@ -46,11 +47,7 @@ int copy(Context& context, Arguments& arguments) {
   const auto copies = (*runtime)->copy(arguments.sandbox, arguments.request,
                                        [&progress](std::string_view step) { progress.show(step); });
   progress.wipe();
-  if (!copies) {
-    const int exit_code = context.fail(copies.error());
-    const auto signal = SignalRelay::received();
-    return signal ? exit_code_of_signal(*signal) : exit_code;
-  }
+  if (!copies) return fail_or_given_up(context, copies.error());
   for (const auto& each : *copies) {
     for (const auto& warning : each.warnings) context.warn(warning);
   }

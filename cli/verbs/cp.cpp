@@ -12,6 +12,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
 #include "cli/file_place.hpp"
+#include "cli/given_up.hpp"
 #include "cli/signal_relay.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -32,12 +33,6 @@ Setter store_place(std::string& word, FilePlace& place) {
     place = *std::move(parsed);
     return Result<void>();
   };
-}
-
-int fail_or_interrupted(Context& context, const Error& error) {
-  const int exit_code = context.fail(error);
-  const auto signal = SignalRelay::received();
-  return signal ? exit_code_of_signal(*signal) : exit_code;
 }
 
 void show_progress(Context& context, Arguments& arguments, ProgressLine& line) {
@@ -70,7 +65,7 @@ int cp(Context& context, Arguments& arguments) {
   show_progress(context, arguments, line);
   const auto copied = (*runtime)->copy_files(arguments.copy);
   line.wipe();
-  if (!copied) return fail_or_interrupted(context, copied.error());
+  if (!copied) return fail_or_given_up(context, copied.error());
   if (!copied->complete) return exit_code_of_signal(SIGPIPE);
   for (const auto& warning : copied->warnings) context.warn(warning);
   context.error().line(fmt::format("{} -> {} ({} bytes)", printable(arguments.source),

@@ -9,6 +9,7 @@
 #include "cli/creation_flags.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/given_up.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/signal_relay.hpp"
 #include "cli/values.hpp"
@@ -53,11 +54,7 @@ int create(Context& context, Arguments& arguments) {
       (*runtime)->create(arguments.request, [&progress](std::string_view step) { progress.show(step); });
   progress.wipe();
   const auto took = std::chrono::steady_clock::now() - started;
-  if (!created) {
-    const int exit_code = context.fail(created.error());
-    const auto signal = SignalRelay::received();
-    return signal ? exit_code_of_signal(*signal) : exit_code;
-  }
+  if (!created) return fail_or_given_up(context, created.error());
   for (const auto& warning : created->warnings) context.warn(warning);
   if (arguments.form == Form::kJson) {
     context.out().write(json_text(sandbox_json(created->sandbox)));

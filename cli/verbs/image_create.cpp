@@ -9,6 +9,7 @@
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/given_up.hpp"
 #include "cli/image_view.hpp"
 #include "cli/moved_bytes.hpp"
 #include "cli/network_flags.hpp"
@@ -74,11 +75,7 @@ int image_create(Context& context, Arguments& arguments) {
       build::build_image(**runtime, arguments.build, watch_of(context, progress, (*relay)->fd()));
   progress.wipe();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  if (!image) {
-    const int exit_code = context.fail(image.error());
-    const auto signal = SignalRelay::received();
-    return signal ? exit_code_of_signal(*signal) : exit_code;
-  }
+  if (!image) return fail_or_given_up(context, image.error());
   if (arguments.form == Form::kJson) {
     context.out().write(json_text(image_json(*image)));
   } else if (context.out_terminal().is_terminal()) {

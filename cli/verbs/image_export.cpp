@@ -9,6 +9,7 @@
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/given_up.hpp"
 #include "cli/moved_bytes.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/signal_relay.hpp"
@@ -36,11 +37,7 @@ int image_export(Context& context, Arguments& arguments) {
   arguments.request.moved = show_moved(line);
   const auto exported = (*runtime)->export_image(arguments.request);
   line.wipe();
-  if (!exported) {
-    const int exit_code = context.fail(exported.error());
-    const auto signal = SignalRelay::received();
-    return signal ? exit_code_of_signal(*signal) : exit_code;
-  }
+  if (!exported) return fail_or_given_up(context, exported.error());
   if (arguments.form == Form::kJson) {
     context.out().write(json_text(
         {{"path", exported->path}, {"digest", exported->digest}, {"size_bytes", exported->size_bytes}}));

@@ -8,6 +8,7 @@
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/given_up.hpp"
 #include "cli/image_view.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/signal_relay.hpp"
@@ -35,11 +36,7 @@ int image_import(Context& context, Arguments& arguments) {
   const auto imported = (*runtime)->import_image(arguments.request,
                                                  [&progress](std::string_view step) { progress.show(step); });
   progress.wipe();
-  if (!imported) {
-    const int exit_code = context.fail(imported.error());
-    const auto signal = SignalRelay::received();
-    return signal ? exit_code_of_signal(*signal) : exit_code;
-  }
+  if (!imported) return fail_or_given_up(context, imported.error());
   const std::string& name = imported->image.name;
   if (arguments.form == Form::kJson) {
     context.out().write(json_text(image_json(*imported)));
@@ -64,7 +61,8 @@ constexpr const char* kDescription =
     "several "
     "processors the one for Linux on this one is taken. Every layer is verified by its digest. Variables, "
     "working "
-    "folder and user of the image are those of commands in its sandboxes.\n\n"
+    "folder and user of the image are those of commands in its sandboxes, and what it starts with is started "
+    "with each, as the process 'entrypoint', unless that is a mere shell.\n\n"
     "A folder is copied with owners, modes, times, hard links, devices, sockets, holes and extended "
     "attributes; no "
     "symbolic link is followed, and what is mounted below it is left out. When you are not root, files of "

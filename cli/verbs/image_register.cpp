@@ -8,6 +8,7 @@
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/given_up.hpp"
 #include "cli/image_view.hpp"
 #include "cli/moved_bytes.hpp"
 #include "cli/sandbox_view.hpp"
@@ -36,11 +37,7 @@ int image_register(Context& context, Arguments& arguments) {
   const auto image =
       (*runtime)->register_image(arguments.request, [&line](std::string_view step) { line.show(step); });
   line.wipe();
-  if (!image) {
-    const int exit_code = context.fail(image.error());
-    const auto signal = SignalRelay::received();
-    return signal ? exit_code_of_signal(*signal) : exit_code;
-  }
+  if (!image) return fail_or_given_up(context, image.error());
   if (arguments.form == Form::kJson) {
     context.out().write(json_text(image_json(*image)));
   } else if (context.out_terminal().is_terminal()) {

@@ -8,6 +8,7 @@
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
+#include "cli/given_up.hpp"
 #include "cli/sandbox_view.hpp"
 #include "cli/signal_relay.hpp"
 #include "cli/values.hpp"
@@ -41,11 +42,7 @@ int resume(Context& context, const Arguments& arguments) {
   const auto resumed = (*runtime)->resume(arguments.sandbox, arguments.wait, (*relay)->fd(),
                                           [&progress](std::string_view step) { progress.show(step); });
   progress.wipe();
-  if (!resumed) {
-    const int exit_code = context.fail(resumed.error());
-    const auto signal = SignalRelay::received();
-    return signal ? exit_code_of_signal(*signal) : exit_code;
-  }
+  if (!resumed) return fail_or_given_up(context, resumed.error());
   if (resumed->memory_lost) {
     context.warn(fmt::format("the processes of sandbox {} are gone and it was started from its disk: {}",
                              handle_of(resumed->sandbox), printable(*resumed->memory_lost)));

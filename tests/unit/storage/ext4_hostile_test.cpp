@@ -170,7 +170,7 @@ TEST_CASE("Bits that have flipped anywhere never crash the reader") {
   test::write_file(dirty, sound);
   const UniqueFd file(::open(dirty.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(file);
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < 300; ++round) {
     const std::uint64_t flips = 1 + test::below(random, 8);
     std::vector<std::uint64_t> places;
     for (std::uint64_t i = 0; i < flips; ++i) {
