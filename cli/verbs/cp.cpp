@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -7,12 +6,12 @@
 
 #include <fmt/format.h>
 
-#include "cli/age.hpp"
 #include "cli/context.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/exit_statuses.hpp"
 #include "cli/file_place.hpp"
 #include "cli/given_up.hpp"
+#include "cli/moved_bytes.hpp"
 #include "cli/signal_relay.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -36,18 +35,11 @@ Setter store_place(std::string& word, FilePlace& place) {
 }
 
 void show_progress(Context& context, Arguments& arguments, ProgressLine& line) {
-  using Clock = std::chrono::steady_clock;
   // Not between the lines of a file that is shown.
   const bool in_the_way = arguments.copy.to.path == "-" && context.out_terminal().is_terminal();
   if (!context.error_terminal().is_terminal() || in_the_way) return;
   arguments.copy.progress = [&line](std::string_view step) { line.show(step); };
-  arguments.copy.moved = [&line, began = Clock::time_point()](std::uint64_t bytes) mutable {
-    constexpr std::chrono::milliseconds kUntilTold{200};
-    if (began == Clock::time_point()) began = Clock::now() - kUntilTold;
-    const std::chrono::duration<double> seconds = Clock::now() - began;
-    const double rate = static_cast<double>(bytes) / seconds.count();
-    line.show(fmt::format("{}, {}/s", size(bytes), size(static_cast<std::uint64_t>(rate))));
-  };
+  arguments.copy.moved = show_moved(line);
 }
 
 int cp(Context& context, Arguments& arguments) {
