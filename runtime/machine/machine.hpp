@@ -25,6 +25,7 @@ struct MachineSpec {
   std::filesystem::path kernel;     // ELF vmlinux with a PVH note
   FilePart initramfs;               // cpio newc; for tcg a whole file
   std::string mac;                  // "02:…", of the network card where there is one
+  std::uint16_t mtu = 1500;         // bytes; what its driver is told, 1280–65521
   // Added to base_command_line(), which every machine passes, and to what the machine's own devices need.
   std::string command_line;
   // From Machine::save(): the machine goes on from there when it is started, instead of booting. Kernel,

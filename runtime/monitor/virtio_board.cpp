@@ -36,7 +36,7 @@ Result<std::unique_ptr<VirtioBoard>> VirtioBoard::build(Parts parts, const Log& 
   auto balloon = std::make_unique<virtio::balloon::Balloon>(board->memory_);
   if (auto added = board->add(std::move(balloon), *board->thread_, log); !added) return added.error();
   if (parts.network) {
-    auto net = virtio::net::Net::create(std::move(parts.network), parts.mac, *board->thread_);
+    auto net = virtio::net::Net::create(std::move(parts.network), parts.mac, parts.mtu, *board->thread_);
     if (!net) return net.error();
     if (auto added = board->add(*std::move(net), *board->thread_, log); !added) return added.error();
   }

@@ -28,11 +28,12 @@ class VirtioBoard final : public machine::kvm::Board {
     UniqueFd agent;               // a connected stream socket: the other side of the port "tl.agent"
     UniqueFd network;             // a connected socket of messages, each an Ethernet frame; optional
     virtio::net::MacAddress mac = {};
+    std::uint16_t mtu = 1500;
   };
   // `log` outlives the board.
   static Result<std::unique_ptr<VirtioBoard>> build(Parts parts, const Log& log);
 
-  [[nodiscard]] GuestMemory& memory() override { return memory_; }
+  [[nodiscard]] const GuestMemory& memory() const override { return memory_; }
   [[nodiscard]] std::vector<MmioDevice*> devices() override;
   void pause() override;
   void resume() override;

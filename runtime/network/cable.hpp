@@ -9,6 +9,7 @@
 
 #include "common/unique_fd.hpp"
 #include "runtime/network/packet.hpp"
+#include "runtime/network/plan.hpp"
 
 namespace tl::network {
 
@@ -18,7 +19,6 @@ namespace tl::network {
 class Cable {
  public:
   static constexpr std::size_t kMostWaiting = 1 << 20;
-  static constexpr std::size_t kMostFrameBytes = 1518;
 
   explicit Cable(UniqueFd socket) : socket_(std::move(socket)) {}
 

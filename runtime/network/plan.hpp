@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -21,6 +22,12 @@ inline constexpr const char* kGuest6 = "fd74:6c00::15";
 inline constexpr const char* kGateway6 = "fd74:6c00::2";
 inline constexpr const char* kNetwork6 = "fd74:6c00::/64";
 inline constexpr unsigned kBits6 = 64;
+
+// Of an IP packet on the wire, in bytes; the card tells the guest's driver. There is no real wire to have a
+// limit, and each frame costs the same, whatever is in it. 32 KiB is the largest piece of memory that a
+// guest's kernel has at hand at any time, and a packet with its head and tail has to fit into one.
+inline constexpr std::uint16_t kMtu = 32'000;
+inline constexpr std::size_t kMostFrameBytes = kMtu + 18;  // Ethernet's head, with a VLAN tag
 
 using MacAddress = std::array<std::uint8_t, 6>;
 

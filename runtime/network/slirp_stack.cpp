@@ -109,6 +109,8 @@ Result<void> SlirpStack::open() {
   config.vprefix_len = kBits6;
   config.vhost6 = ipv6(kGateway6);
   config.vnameserver6 = ipv6("fd74:6c00::3");
+  config.if_mtu = kMtu;
+  config.if_mru = kMtu;
   config.disable_host_loopback = true;
   config.disable_dhcp = true;
   callbacks_ = callbacks();

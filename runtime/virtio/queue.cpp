@@ -159,12 +159,13 @@ bool Queue::add_indirect(const Descriptor& descriptor, Chain& chain) {
   return collect(Table::kIndirect, *table, 0, chain);
 }
 
-void Queue::push(std::uint16_t head, std::uint32_t written) {
-  const std::uint32_t element[] = {head, written};
-  static_assert(sizeof element == kUsedElementBytes);
-  const std::size_t slot = state_.next_used % state_.layout.size;
-  std::memcpy(used_.data() + kRingAt + kUsedElementBytes * slot, element, sizeof element);
-  ++state_.next_used;
+void Queue::push(std::span<const Used> chains) {
+  static_assert(sizeof(Used) == kUsedElementBytes);
+  for (const Used& chain : chains) {
+    const std::size_t slot = state_.next_used % state_.layout.size;
+    std::memcpy(used_.data() + kRingAt + kUsedElementBytes * slot, &chain, sizeof chain);
+    ++state_.next_used;
+  }
   field(used_, kIndexAt).store(state_.next_used, std::memory_order_release);
 }
 

@@ -53,10 +53,21 @@ class Queue {
   [[nodiscard]] std::uint16_t available_index() const;
   // The next request; nothing when there is none, or when the queue is broken.
   std::optional<Chain> pop();
-  // As if the last pop() had not been: the chain comes again. Nothing was pushed since.
-  void put_back() { --state_.next_available; }
-  // Gives a chain back. `written`: how many bytes the device wrote, from the beginning of the writable part.
-  void push(std::uint16_t head, std::uint32_t written);
+  // As if the last `count` pop() had not been: the chains come again. Nothing was pushed since.
+  void put_back(std::size_t count = 1) {
+    state_.next_available = static_cast<std::uint16_t>(state_.next_available - count);
+  }
+  // A chain to give back. `written`: how many bytes the device wrote, from the beginning of the writable part.
+  struct Used {
+    std::uint32_t head;
+    std::uint32_t written;
+  };
+  // All of them are there for the driver, or none.
+  void push(std::span<const Used> chains);
+  void push(std::uint16_t head, std::uint32_t written) {
+    const Used one{head, written};
+    push({&one, 1});
+  }
 
   // Whether the driver wants to be interrupted for what was pushed since the last call. Once for each batch.
   [[nodiscard]] bool should_interrupt();

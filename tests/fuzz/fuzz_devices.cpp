@@ -34,7 +34,7 @@ std::unique_ptr<Device> make(std::uint8_t kind, Host& host, UniqueFd& other_end)
     case 2:
       TL_CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
       other_end = UniqueFd(pair[0]);
-      return *net::Net::create(UniqueFd(pair[1]), {2, 0, 0, 0, 0, 1}, *host.thread);
+      return *net::Net::create(UniqueFd(pair[1]), {2, 0, 0, 0, 0, 1}, 1500, *host.thread);
     case 3:
       return std::make_unique<rng::Rng>();
     default:

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,11 +14,15 @@ namespace tl::virtio::net {
 namespace {
 
 constexpr std::uint16_t kQueueSize = 256;
-// VIRTIO_NET_F_MAC, VIRTIO_NET_F_STATUS and VIRTIO_NET_S_LINK_UP.
+// VIRTIO_NET_F_MTU, _MAC, _MRG_RXBUF and _STATUS, and VIRTIO_NET_S_LINK_UP.
+constexpr unsigned kMtuBit = 3;
 constexpr unsigned kMacBit = 5;
+constexpr unsigned kMergeBit = 15;
 constexpr unsigned kStatusBit = 16;
 constexpr std::uint16_t kLinkUp = 1;
-constexpr std::uint64_t kFeatures = std::uint64_t{1} << kMacBit | std::uint64_t{1} << kStatusBit;
+constexpr std::uint64_t kFeatures = std::uint64_t{1} << kMtuBit | std::uint64_t{1} << kMacBit |
+                                    std::uint64_t{1} << kMergeBit | std::uint64_t{1} << kStatusBit;
+constexpr std::size_t kAroundPacket = 18;  // Ethernet's head and a VLAN tag
 
 bool is_transient(int number) {
   return number == EAGAIN || number == EWOULDBLOCK || number == EINTR;
@@ -25,17 +30,20 @@ bool is_transient(int number) {
 
 }  // namespace
 
-Result<std::unique_ptr<Net>> Net::create(UniqueFd socket, const MacAddress& mac, IoThread& thread) {
-  std::unique_ptr<Net> net(new Net(std::move(socket), mac));
+Result<std::unique_ptr<Net>> Net::create(UniqueFd socket, const MacAddress& mac, std::uint16_t mtu,
+                                         IoThread& thread) {
+  std::unique_ptr<Net> net(new Net(std::move(socket), mac, mtu));
   const auto lock = thread.exclusive();
   net->watch_ = thread.watch(net->socket_.get(), [self = net.get()] { self->on_socket(); });
   return net;
 }
 
-Net::Net(UniqueFd socket, const MacAddress& mac)
-    : Device({"virtio-net", VIRTIO_ID_NET, kFeatures, {kQueueSize, kQueueSize}}), socket_(std::move(socket)) {
-  config_ = {mac, kLinkUp};
-}
+Net::Net(UniqueFd socket, const MacAddress& mac, std::uint16_t mtu)
+    : Device({"virtio-net", VIRTIO_ID_NET, kFeatures, {kQueueSize, kQueueSize}}),
+      socket_(std::move(socket)),
+      config_{mac, kLinkUp, 1, mtu},
+      sent_(mtu + kAroundPacket),
+      arrived_(sizeof(Header) + sent_.size()) {}
 
 std::span<const std::byte> Net::config() const {
   return std::as_bytes(std::span(&config_, 1));
@@ -48,6 +56,7 @@ void Net::on_start() {
 void Net::on_stop() {
   wants_buffers_ = false;
   wants_socket_ = false;
+  waiting_bytes_ = 0;
   update_watch();
 }
 
@@ -68,34 +77,68 @@ void Net::on_socket() {
   update_watch();
 }
 
+// False when there is none.
+bool Net::take_frame() {
+  const auto frame = std::span(arrived_).subspan(sizeof(Header));
+  while (waiting_bytes_ == 0) {
+    // MSG_TRUNC: the frame's real length, also when it is longer than a frame may be.
+    const ssize_t got = ::recv(socket_.get(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_TRUNC);
+    if (got <= 0) {
+      if (got == 0 || !is_transient(errno)) host_open_ = false;
+      return false;
+    }
+    if (static_cast<std::size_t>(got) <= frame.size()) waiting_bytes_ = static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+// As many as it takes for so many bytes. False when there are too few.
+bool Net::collect_chains(Queue& queue, std::size_t bytes) {
+  const std::size_t most = driver()->has_accepted(kMergeBit) ? queue.state().layout.size : 1;
+  std::size_t room = 0;
+  chains_.clear();
+  while (room < bytes && chains_.size() < most) {
+    auto chain = queue.pop();
+    if (!chain) return false;
+    room += ChainWriter(*chain).remaining();
+    chains_.push_back(*std::move(chain));
+  }
+  if (room < bytes) waiting_bytes_ = 0;  // no driver that means it has so little room: dropped
+  return true;
+}
+
+// False when it has to wait for buffers.
+bool Net::give_frame(Queue& queue) {
+  const std::size_t bytes = sizeof(Header) + waiting_bytes_;
+  while (!collect_chains(queue, bytes)) {
+    const bool more_came = queue.enable_notification();
+    queue.put_back(chains_.size());
+    if (!more_came) return false;
+  }
+  if (std::exchange(waiting_bytes_, 0) == 0) {
+    queue.put_back(chains_.size());
+    return true;
+  }
+  Header header = {};
+  header.num_buffers = static_cast<std::uint16_t>(chains_.size());
+  std::memcpy(arrived_.data(), &header, sizeof header);
+  std::span<const std::byte> left = std::span(arrived_).first(bytes);
+  used_.clear();
+  for (const Chain& chain : chains_) {
+    ChainWriter writer(chain);
+    left = left.subspan(writer.write(left));
+    used_.push_back({chain.head, writer.written()});
+  }
+  queue.push(used_);
+  return true;
+}
+
 void Net::receive() {
   Queue* const queue = driver()->queue(kReceive);
   if (queue == nullptr || !host_open_) return;
-  for (int round = 0; round < kQueueSize; ++round) {
-    auto chain = queue->pop();
-    if (!chain) {
-      wants_buffers_ = !queue->enable_notification();
-      if (wants_buffers_) break;
-      continue;
-    }
-    // MSG_TRUNC: the frame's real length, also when it is longer than the buffer.
-    const ssize_t got = ::recv(socket_.get(), frame_.data(), frame_.size(), MSG_DONTWAIT | MSG_TRUNC);
-    if (got <= 0) {
-      queue->put_back();
-      if (got == 0 || !is_transient(errno)) host_open_ = false;
-      break;
-    }
-    const auto bytes = static_cast<std::size_t>(got);
-    ChainWriter writer(*chain);
-    if (bytes > frame_.size() || writer.remaining() < sizeof(Header) + bytes) {
-      queue->put_back();  // dropped
-      continue;
-    }
-    Header header = {};
-    header.num_buffers = 1;
-    writer.write(std::as_bytes(std::span(&header, 1)));
-    writer.write(std::span(frame_).first(bytes));
-    queue->push(chain->head, writer.written());
+  for (int round = 0; round < kQueueSize && take_frame(); ++round) {
+    wants_buffers_ = !give_frame(*queue);
+    if (wants_buffers_) break;
   }
   driver()->interrupt_for(kReceive);
 }
@@ -114,13 +157,13 @@ void Net::transmit() {
     ChainReader reader(*chain);
     const bool whole = reader.read(std::as_writable_bytes(std::span(&header, 1))) == sizeof header;
     const std::size_t bytes = reader.remaining();
-    if (!whole || bytes < kLeastFrameBytes || bytes > kMostFrameBytes) {
+    if (!whole || bytes < kLeastFrameBytes || bytes > sent_.size()) {
       driver()->note_fault(fmt::format("a frame of {} bytes", bytes));
       queue->push(chain->head, 0);
       continue;
     }
-    reader.read(std::span(frame_).first(bytes));
-    if (host_open_ && ::send(socket_.get(), frame_.data(), bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    reader.read(std::span(sent_).first(bytes));
+    if (host_open_ && ::send(socket_.get(), sent_.data(), bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
       if (is_transient(errno)) {
         queue->put_back();
         wants_socket_ = true;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
@@ -20,6 +21,8 @@ using MacAddress = std::array<std::uint8_t, 6>;
 struct Config {
   MacAddress mac;
   std::uint16_t status;
+  std::uint16_t max_virtqueue_pairs;
+  std::uint16_t mtu;
 };
 struct Header {
   std::uint8_t flags;
@@ -30,17 +33,23 @@ struct Header {
   std::uint16_t csum_offset;
   std::uint16_t num_buffers;
 };
-static_assert(sizeof(Config) == 8 && sizeof(Header) == 12);
+static_assert(sizeof(Config) == 12 && sizeof(Header) == 12);
 
 // A network card (virtio 1.2, §5.1) with one pair of queues. The other end of its cable is a socket that
 // keeps messages apart (SOCK_SEQPACKET or SOCK_DGRAM): a message is an Ethernet frame without its checksum.
-// Nothing is kept in between: a frame that the other side has no room for waits in the driver's queue.
+// A frame that the other side has no room for waits in the driver's queue, and of those that the driver has
+// no buffers for, one waits here. The driver may give buffers that are smaller than frames, and gets a frame
+// in several of them.
 class Net final : public Device {
  public:
-  static constexpr std::size_t kMostFrameBytes = 1518;  // with a VLAN tag
   static constexpr std::size_t kLeastFrameBytes = 14;
 
-  static Result<std::unique_ptr<Net>> create(UniqueFd socket, const MacAddress& mac, IoThread& thread);
+  // `mtu`: of the packets in frames, 1280–65521 bytes; both sides are held to it.
+  static Result<std::unique_ptr<Net>> create(UniqueFd socket, const MacAddress& mac, std::uint16_t mtu,
+                                             IoThread& thread);
+
+  // With Ethernet's head and a VLAN tag.
+  [[nodiscard]] std::size_t most_frame_bytes() const { return sent_.size(); }
 
   [[nodiscard]] std::span<const std::byte> config() const override;
   void serve(unsigned queue) override;
@@ -51,10 +60,13 @@ class Net final : public Device {
  private:
   enum QueueIndex : unsigned { kReceive, kTransmit };
 
-  Net(UniqueFd socket, const MacAddress& mac);
+  Net(UniqueFd socket, const MacAddress& mac, std::uint16_t mtu);
   void on_start() override;
   void on_stop() override;
   void on_socket();
+  bool take_frame();
+  bool give_frame(Queue& queue);
+  [[nodiscard]] bool collect_chains(Queue& queue, std::size_t bytes);
   void receive();
   void transmit();
   void update_watch();
@@ -63,9 +75,13 @@ class Net final : public Device {
   std::unique_ptr<IoThread::Watch> watch_;
   Config config_ = {};
   bool host_open_ = true;
-  bool wants_buffers_ = false;  // the driver has given none for frames to come
+  bool wants_buffers_ = false;  // the driver has given too few for the frame that waits
   bool wants_socket_ = false;   // the other side has no room
-  std::array<std::byte, kMostFrameBytes> frame_ = {};
+  std::vector<std::byte> sent_;     // a frame of the driver's
+  std::vector<std::byte> arrived_;  // a header, and a frame for the driver
+  std::size_t waiting_bytes_ = 0;   // of the frame that arrived; 0: there is none
+  std::vector<Chain> chains_;       // that it goes to
+  std::vector<Queue::Used> used_;
 };
 
 }  // namespace tl::virtio::net

@@ -22,6 +22,7 @@ MachineSpec small_spec() {
   spec.kernel = "/data/kernel,with=comma/vmlinux";
   spec.command_line = "tl.answer=42";
   spec.mac = "02:00:00:00:00:01";
+  spec.mtu = 9000;
   return spec;
 }
 
@@ -52,7 +53,7 @@ TEST_CASE("QEMU is told the guest's size and where its descriptors are") {
   CHECK(has_pair(argv, "-chardev", "socket,id=agent,fd=7"));
   CHECK(has_pair(argv, "-device", "name=tl.agent"));
   CHECK(has_pair(argv, "-netdev", "dgram,id=network,local.type=fd,local.str=9"));
-  CHECK(has_pair(argv, "-device", "virtio-net-device,netdev=network,mac=02:00:00:00:00:01"));
+  CHECK(has_pair(argv, "-device", "virtio-net-device,netdev=network,mac=02:00:00:00:00:01,host_mtu=9000,"));
 }
 
 TEST_CASE("a saved machine waits for its state and has the same devices, but no kernel") {

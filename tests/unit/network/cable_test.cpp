@@ -35,7 +35,7 @@ TEST_CASE("frames come one by one, and one that is too long is dropped") {
   Cable cable(std::move(pair.first));
   CHECK_FALSE(cable.receive());
   const Bytes small(60, std::byte{1});
-  const Bytes large(Cable::kMostFrameBytes + 1);
+  const Bytes large(kMostFrameBytes + 1);
   for (const Bytes* frame : {&small, &large, &small})
     REQUIRE(::send(pair.second.get(), frame->data(), frame->size(), 0) >= 0);
   CHECK(cable.receive()->size() == 60);

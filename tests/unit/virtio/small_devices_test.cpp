@@ -39,12 +39,23 @@ struct Fixture {
 };
 
 struct NetFixture : Fixture {
+  static constexpr std::uint16_t kMtu = 1500;
+  static constexpr std::size_t kMostFrameBytes = kMtu + 18;
   UniqueFd ours;
   NetFixture() {
     int pair[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     ours = UniqueFd(pair[0]);
-    use(*net::Net::create(UniqueFd(pair[1]), {2, 0, 0, 0, 0, 7}, *thread), 2);
+    use(*net::Net::create(UniqueFd(pair[1]), {2, 0, 0, 0, 0, 7}, kMtu, *thread), 2);
+  }
+  void send_in(const std::string& frame) {
+    REQUIRE(::send(ours.get(), frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size()));
+  }
+  // A buffer for frames to come, at a place of its own.
+  GuestAddr give_buffer(std::uint16_t head, std::uint32_t bytes) {
+    const GuestAddr at = MmioDriver::buffer(0, head * 4096U);
+    driver->send(0, head, {{at.value, bytes, FakeDriver::kWrite}});
+    return at;
   }
   void transmit(std::uint16_t head, const std::string& frame) {
     const GuestAddr at = MmioDriver::buffer(1, head * 4096U);
@@ -115,15 +126,15 @@ TEST_CASE_METHOD(NetFixture, "frames go both ways, each behind its header") {
   const auto config = driver->config<net::Config>();
   CHECK(config.mac[5] == 7);
   CHECK(config.status == 1);
+  CHECK(config.mtu == kMtu);
   const std::string frame(60, 'f');
   transmit(0, frame);
   char got[2000];
   REQUIRE(::recv(ours.get(), got, sizeof got, 0) == 60);
   CHECK(std::string(got, 60) == frame);
 
-  const GuestAddr at = MmioDriver::buffer(0);
-  driver->send(0, 0, {{at.value, 1600, FakeDriver::kWrite}});
-  REQUIRE(::send(ours.get(), frame.data(), frame.size(), 0) == 60);
+  const GuestAddr at = give_buffer(0, 1600);
+  send_in(frame);
   driver->wait_used(0, 1);
   CHECK(driver->queue(0).used(0).written == 72);
   CHECK(memory.load<net::Header>(at)->num_buffers == 1);
@@ -132,18 +143,59 @@ TEST_CASE_METHOD(NetFixture, "frames go both ways, each behind its header") {
 
 TEST_CASE_METHOD(NetFixture, "frames that are too short or too long are faults of the guest or are dropped") {
   transmit(0, std::string(13, 'x'));
-  transmit(1, std::string(net::Net::kMostFrameBytes + 1, 'x'));
+  transmit(1, std::string(kMostFrameBytes + 1, 'x'));
   driver->send(1, 2, {{MmioDriver::buffer(1).value, 5, 0}});
   driver->wait_used(1, 3);
   CHECK(transport->faults() == 3);
-  const GuestAddr at = MmioDriver::buffer(0);
-  driver->send(0, 0, {{at.value, 100, FakeDriver::kWrite}});
-  const std::string long_frame(1514, 'l');
+  const GuestAddr at = give_buffer(0, 2000);
   const std::string short_frame(60, 's');
-  REQUIRE(::send(ours.get(), long_frame.data(), long_frame.size(), 0) == 1514);  // does not fit the buffer
-  REQUIRE(::send(ours.get(), short_frame.data(), short_frame.size(), 0) == 60);
+  send_in(std::string(kMostFrameBytes + 1, 'l'));
+  send_in(short_frame);
   driver->wait_used(0, 1);
   CHECK(driver->get(at + 12, 60) == short_frame);
+}
+
+TEST_CASE_METHOD(NetFixture, "a frame takes as many buffers as it needs, and waits until they are there") {
+  const GuestAddr first = give_buffer(3, 1000);
+  const std::string frame = std::string(988, 'a') + std::string(500, 'b');
+  send_in(frame);
+  send_in(std::string(60, 'c'));
+  settle();
+  CHECK(driver->queue(0).used_index() == 0);
+  const GuestAddr second = give_buffer(1, 1000);
+  const GuestAddr third = give_buffer(2, 1000);
+  driver->wait_used(0, 3);
+  CHECK(memory.load<net::Header>(first)->num_buffers == 2);
+  CHECK(driver->get(first + 12, 988) + driver->get(second, 500) == frame);
+  CHECK(driver->queue(0).used(0).written == 1000);
+  CHECK(driver->queue(0).used(1).written == 500);
+  CHECK(memory.load<net::Header>(third)->num_buffers == 1);
+  CHECK(driver->queue(0).used(2).written == 72);
+}
+
+TEST_CASE_METHOD(NetFixture, "a frame that all buffers together have no room for is dropped") {
+  send_in(std::string(1514, 'l'));
+  send_in(std::string(60, 's'));
+  for (std::uint16_t head = 0; head < 8; ++head) give_buffer(head, 150);
+  driver->wait_used(0, 1);
+  CHECK(driver->queue(0).used_index() == 1);
+  CHECK(driver->get(MmioDriver::buffer(0) + 12, 60) == std::string(60, 's'));
+  CHECK(transport->faults() == 0);
+}
+
+TEST_CASE_METHOD(NetFixture, "a driver that wants each frame in one buffer gets those that fit") {
+  driver->reset();
+  driver->negotiate(std::uint64_t{1} << 29 | std::uint64_t{1} << 15);
+  for (const std::uint32_t queue : {0U, 1U}) driver->set_up_queue(queue);
+  driver->add_status(VIRTIO_CONFIG_S_DRIVER_OK);
+  const GuestAddr at = give_buffer(0, 100);
+  give_buffer(1, 2000);
+  send_in(std::string(1514, 'l'));
+  send_in(std::string(60, 's'));
+  send_in(std::string(1000, 'm'));
+  driver->wait_used(0, 2);
+  CHECK(driver->get(at + 12, 60) == std::string(60, 's'));
+  CHECK(driver->queue(0).used(1).written == 1012);
 }
 
 TEST_CASE_METHOD(NetFixture,
