@@ -41,11 +41,6 @@ class GuestMemory {
     std::uint64_t bytes = 0;
     std::byte* host = nullptr;
   };
-  // An open file, borrowed, and its length: there is nothing behind it to be mapped.
-  struct File {
-    int fd = -1;
-    std::uint64_t bytes = 0;
-  };
 
   // `bytes`: a multiple of 4096, more than 0. kHostLacks when the host will not map as much.
   static Result<GuestMemory> create(std::uint64_t bytes);
@@ -80,12 +75,10 @@ class GuestMemory {
     return write(to, std::as_bytes(std::span(&value, 1)));
   }
 
-  // Puts `bytes` of a file at `start`, for a guest that has not begun. Whole pages are not copied but the
-  // file's own, shared with every guest that has them until it writes to one: a file that must not change
-  // while it is used. Without effect where at() would refuse: kOutOfRange, as for a file that is shorter.
-  Result<void> load_file(GuestAddr start, const File& file, std::uint64_t offset, std::uint64_t bytes);
-  // What is the files' and not yet ours: parts of ram().
-  [[nodiscard]] const std::vector<std::span<std::byte>>& file_pages() const { return file_pages_; }
+  // Whether a process that is forked has this memory, too, copy-on-write. At first it has not, and whoever
+  // maps over ram() says so again: a fork marks every page for copying, which takes huge pages from a guest
+  // that runs.
+  Result<void> give_to_children(bool given) const;
 
   // Gives the pages of a range back to the host; they read afterwards as they did before anybody wrote to
   // them: as zeroes, or as a restored guest's saved memory. `start` and `bytes` are multiples of 4096. False
@@ -95,10 +88,10 @@ class GuestMemory {
   [[nodiscard]] bool release(std::span<std::byte> range) const;
 
  private:
-  explicit GuestMemory(std::span<std::byte> ram);
+  GuestMemory(std::span<std::byte> mapping, std::span<std::byte> ram);
+  std::span<std::byte> mapping_;  // with what is around for the sake of alignment, and never touched
   std::span<std::byte> ram_;
   std::vector<Region> regions_;
-  std::vector<std::span<std::byte>> file_pages_;
 };
 
 }  // namespace tl

@@ -30,6 +30,7 @@ machine::MachineSpec machine_spec(const Assembly::Plan& plan) {
   spec.memory_mib = plan.record.resources.memory_mb;
   spec.kernel = plan.kernel;
   spec.mac = fmt::format("{:02x}", fmt::join(network::mac_of(plan.record.sandbox_id), ":"));
+  spec.mtu = network::kMtu;
   return spec;
 }
 
@@ -102,12 +103,12 @@ Result<void> Assembly::open_disk() {
   // An ephemeral sandbox's disk does not outlive its machine, and so not the host either.
   const Durability durability = plan_.record.name ? Durability::kSynced : Durability::kLazy;
   std::error_code ignored;
-  const bool is_there = std::filesystem::exists(folder, ignored);
+  had_disk_ = std::filesystem::exists(folder, ignored);
   const storage::DiskSpec spec{plan_.image, storage::kDiskDeviceBytes, plan_.record.resources.disk_mb * kMiB,
                                durability};
-  auto disk = is_there ? storage::LayeredDisk::open(folder, plan_.image, durability)
-                       : storage::LayeredDisk::create(folder, spec);
-  if (!disk) return disk.error().within(is_there ? "open the disk" : "make the disk");
+  auto disk = had_disk_ ? storage::LayeredDisk::open(folder, plan_.image, durability)
+                        : storage::LayeredDisk::create(folder, spec);
+  if (!disk) return disk.error().within(had_disk_ ? "open the disk" : "make the disk");
   disk_ = *std::move(disk);
   return {};
 }
@@ -133,6 +134,7 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
   parts.agent = std::move(agent);
   parts.network = std::move(network);
   parts.mac = network::mac_of(plan_.record.sandbox_id);
+  parts.mtu = network::kMtu;
   auto board = VirtioBoard::build(std::move(parts), log);
   if (!board) return board.error();
   machine::kvm::Wiring wiring;

@@ -7,10 +7,13 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <thread>
 
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include "common/async_event.hpp"
@@ -26,6 +29,9 @@ using snapshot::MemoryImage;
 
 constexpr int kDevices = 2;  // one more whenever machines get other devices; 2: a network card
 constexpr unsigned kFillThreads = 2;
+// Of a guest that boots before its network is started: it has no use for one until long after, and everybody
+// waits for the guest.
+constexpr std::chrono::milliseconds kHeadStart(20);
 
 Result<UniqueFd> open_folder(const std::filesystem::path& path) {
   return open_at(AT_FDCWD, path.string(), O_RDONLY | O_DIRECTORY);
@@ -34,11 +40,6 @@ Result<UniqueFd> open_folder(const std::filesystem::path& path) {
 Result<UniqueFd> make_folder(const std::filesystem::path& path) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("make " + path.string());
   return open_folder(path);
-}
-
-snapshot::PageRun pages_of(std::span<const std::byte> part, std::span<const std::byte> ram) {
-  const auto offset = static_cast<std::uint64_t>(part.data() - ram.data());
-  return {offset / snapshot::kPageBytes, part.size() / snapshot::kPageBytes};
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ Result<void> Assembly::map_memory() {
   const auto mapped = restored_->map_private(memory_->ram().data());
   restored_.reset();
   if (!mapped) return mapped.error().within("map the saved memory");
-  return {};
+  return memory_->give_to_children(false);
 }
 
 Result<void> Assembly::fill_memory_file() {
@@ -97,11 +98,15 @@ asio::awaitable<Result<void>> Assembly::start() {
   }
   auto started = co_await machine_->start();
   // What is there all the same is of a save that was killed, or has lost its state: nobody goes on from it.
-  if (plan_.begin == Plan::Begin::kBoot) {
+  if (plan_.begin == Plan::Begin::kBoot && had_disk_) {
     std::error_code ignored;
     std::filesystem::remove_all(machine_folder(), ignored);
   }
   if (!started) co_return started;
+  if (plan_.begin == Plan::Begin::kBoot) {
+    asio::steady_timer head_start(executor_, kHeadStart);
+    co_await head_start.async_wait(asio::use_awaitable);
+  }
   co_return start_network();
 }
 
@@ -120,11 +125,6 @@ Result<snapshot::RamPages> Assembly::pages(Pages which) {
   const std::span<const std::byte> ram = memory_->ram();
   auto found = snapshot::dirty_pages(ram);
   if (!found) return found.error();
-  // What the guest was started with is in no image yet, also where it has never been touched.
-  for (const auto part : memory_->file_pages()) {
-    found->written.add(pages_of(part, ram));
-    found->zero.remove(pages_of(part, ram));
-  }
   // A machine that was restored has all that it has not touched from the image in its folder.
   if (which == Pages::kAll && plan_.begin == Plan::Begin::kRestore) {
     auto folder = open_folder(machine_folder());
@@ -188,8 +188,11 @@ asio::awaitable<Result<std::optional<ForkedWriter>>> Assembly::save_aside(std::f
     if (auto written = write(); !written) co_return written.error();
     co_return std::optional<ForkedWriter>();
   }
+  if (auto given = memory_->give_to_children(true); !given) co_return given.error();
   auto writer = ForkedWriter::start(write);
+  const auto kept = memory_->give_to_children(false);
   if (!writer) co_return writer.error();
+  if (!kept) co_return kept.error();
   co_return std::optional<ForkedWriter>(*std::move(writer));
 }
 

@@ -31,6 +31,8 @@ int release_segments(dl_phdr_info* object, std::size_t, void*) {
 }  // namespace
 
 void prepare_for_small_threads() {
+  // Heaps of their own are for threads that allocate all the time.
+  ::mallopt(M_ARENA_MAX, 1);
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return;
   if (::pthread_attr_setstacksize(&attributes, kStackBytes) == 0) ::pthread_setattr_default_np(&attributes);

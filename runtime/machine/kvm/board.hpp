@@ -17,7 +17,7 @@ class Board {
  public:
   virtual ~Board() = default;
 
-  [[nodiscard]] virtual GuestMemory& memory() = 0;
+  [[nodiscard]] virtual const GuestMemory& memory() const = 0;
   // In the order in which a guest finds them; at most as many as layout::kDeviceLines.
   [[nodiscard]] virtual std::vector<MmioDevice*> devices() = 0;
   // Between these two the devices touch neither the memory nor what is behind them: what was in flight is

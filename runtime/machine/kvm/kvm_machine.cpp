@@ -55,10 +55,11 @@ std::uint64_t resident_bytes() {
 }
 
 // What the kernel is told beside the machine's own base: where its devices are, and its clocks' rates, which
-// it would otherwise take time to measure. KVM's local APIC counts nanoseconds.
+// it would otherwise take time to measure, and wake up twice a second to check. KVM's local APIC counts
+// nanoseconds.
 std::string kernel_command_line(const MachineSpec& spec, std::size_t devices, std::uint32_t tsc_khz) {
   std::string line = base_command_line();
-  line += fmt::format(" machine_clocks={},1000000", tsc_khz);
+  line += fmt::format(" machine_clocks={},1000000 tsc=reliable", tsc_khz);
   for (std::size_t i = 0; i < devices; ++i) {
     line += fmt::format(" virtio_mmio.device=4K@{:#x}:{}", layout::device_window(i).value,
                         layout::kDeviceLines.at(i));
@@ -80,9 +81,10 @@ struct KvmMachine::State : std::enable_shared_from_this<State> {
         grace(io) {}
 
   Result<void> build();
+  Result<void> make();
   Result<void> add_devices();
   Result<std::vector<Vcpu>> make_vcpus();
-  Result<void> load();
+  Result<void> begin(const LoadedKernel& kernel);
   Result<void> restore();
   Result<MachineState> save();
   void limit_cpu();
@@ -140,19 +142,33 @@ asio::awaitable<MachineExit> await_exit(std::shared_ptr<State> state) {
 }  // namespace
 
 Result<void> KvmMachine::State::build() {
+  const bool boots = spec.saved_state.empty();
+  // The kernel takes about as long to read as the machine takes to make, and the other needs neither.
+  Result<LoadedKernel> kernel = Error{ErrorCode::kFailure, "", ""};
+  auto set = VcpuSet::start(
+      spec.vcpus, bus,
+      [this](VcpuEnd why) { post([why = std::move(why)](State& self) { self.on_vcpu_end(why); }); },
+      [this, boots, &kernel] {
+        if (boots) kernel = load_kernel(spec.kernel, wiring.board->memory(), wiring.protocol);
+      });
+  if (!set) return set.error();
+  vcpus = *std::move(set);
+  const auto made = make();
+  vcpus->wait_until_still();
+  if (!made) return made;
+  if (!boots) return restore();
+  return kernel ? begin(*kernel) : kernel.error();
+}
+
+Result<void> KvmMachine::State::make() {
   auto made = Vm::create(wiring.board->memory(), wiring.device);
   if (!made) return made.error();
   vm = *std::move(made);
   if (auto added = add_devices(); !added) return added;
   auto made_vcpus = make_vcpus();
   if (!made_vcpus) return made_vcpus.error();
-  // Their threads begin while the guest's memory is filled, and rest until start().
-  auto set = VcpuSet::start(*std::move(made_vcpus), bus, [this](VcpuEnd why) {
-    post([why = std::move(why)](State& self) { self.on_vcpu_end(why); });
-  });
-  if (!set) return set.error();
-  vcpus = *std::move(set);
-  return spec.saved_state.empty() ? load() : restore();
+  vcpus->take(*std::move(made_vcpus));
+  return {};
 }
 
 Result<void> KvmMachine::State::add_devices() {
@@ -193,19 +209,17 @@ Result<std::vector<Vcpu>> KvmMachine::State::make_vcpus() {
   return made;
 }
 
-Result<void> KvmMachine::State::load() {
+Result<void> KvmMachine::State::begin(const LoadedKernel& kernel) {
   const auto tsc = vcpus->vcpu(0).tsc_khz();
   if (!tsc) return tsc.error();
-  GuestMemory& memory = wiring.board->memory();
-  const auto kernel = load_kernel(spec.kernel, memory, wiring.protocol);
-  if (!kernel) return kernel.error();
+  const GuestMemory& memory = wiring.board->memory();
   BootInfo info;
   info.command_line = kernel_command_line(spec, wiring.board->devices().size(), *tsc);
   info.initramfs = &spec.initramfs;
   info.vcpus = spec.vcpus;
-  if (auto written = write_boot_info(memory, *kernel, info); !written) return written;
+  if (auto written = write_boot_info(memory, kernel, info); !written) return written;
   spec.initramfs = {};
-  return enter_kernel(vcpus->vcpu(0), memory, *kernel);
+  return enter_kernel(vcpus->vcpu(0), memory, kernel);
 }
 
 // The processors first, because an interrupt controller delivers to them as soon as it has its state; the

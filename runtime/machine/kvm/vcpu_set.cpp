@@ -10,6 +10,9 @@
 #include <cerrno>
 #include <string>
 #include <system_error>
+#include <utility>
+
+#include "common/check.hpp"
 
 // How a vCPU is stopped without a race. A thread that is in the guest comes out for a signal; one that is
 // just about to enter would miss it, if the signal came between its last look at held_ and KVM_RUN. Therefore
@@ -39,15 +42,17 @@ void take_kicks() {
 
 }  // namespace
 
-Result<std::unique_ptr<VcpuSet>> VcpuSet::start(std::vector<Vcpu> vcpus, Bus& bus, OnEnd on_end) {
+Result<std::unique_ptr<VcpuSet>> VcpuSet::start(std::size_t count, Bus& bus, OnEnd on_end,
+                                                std::function<void()> first) {
   take_kicks();
   std::unique_ptr<VcpuSet> set(new VcpuSet(bus, std::move(on_end)));
-  for (Vcpu& vcpu : vcpus) set->members_.push_back(std::make_unique<Member>(std::move(vcpu)));
-  for (std::size_t i = 0; i < set->members_.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) set->members_.push_back(std::make_unique<Member>());
+  for (std::size_t i = 0; i < count; ++i) {
     Member& member = *set->members_[i];
     try {
-      member.thread = std::thread([set = set.get(), &member, i] {
+      member.thread = std::thread([set = set.get(), &member, i, first = std::exchange(first, {})] {
         ::prctl(PR_SET_NAME, ("vcpu-" + std::to_string(i)).c_str());
+        if (first) first();
         set->run(member);
       });
     } catch (const std::system_error& error) {
@@ -55,6 +60,13 @@ Result<std::unique_ptr<VcpuSet>> VcpuSet::start(std::vector<Vcpu> vcpus, Bus& bu
     }
   }
   return set;
+}
+
+void VcpuSet::take(std::vector<Vcpu> vcpus) {
+  TL_CHECK(vcpus.size() == members_.size());
+  // The threads that rest see them when they are let go.
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < vcpus.size(); ++i) members_[i]->vcpu.emplace(std::move(vcpus[i]));
 }
 
 VcpuSet::~VcpuSet() {
@@ -78,7 +90,7 @@ void VcpuSet::let_go(Reason reason) {
 
 void VcpuSet::kick() {
   for (auto& member : members_) {
-    member->vcpu.request_exit();
+    if (member->vcpu) member->vcpu->request_exit();
     if (member->thread.joinable()) ::pthread_kill(member->thread.native_handle(), kick_signal());
   }
   // Those who rest look at held_ again.
@@ -95,8 +107,8 @@ void VcpuSet::wait_until_still() {
 bool VcpuSet::rest(Member& member) {
   const auto ending = [this] { return (held_.load() & static_cast<unsigned>(Reason::kEnding)) != 0; };
   if (member.half_done && !ending()) {
-    member.vcpu.request_exit();
-    static_cast<void>(member.vcpu.enter());
+    member.vcpu->request_exit();
+    static_cast<void>(member.vcpu->enter());
     member.half_done = false;
   }
   std::unique_lock lock(mutex_);
@@ -111,20 +123,21 @@ bool VcpuSet::rest(Member& member) {
 void VcpuSet::run(Member& member) {
   member.id = ::gettid();
   member.id.notify_all();
+  if (!rest(member)) return;  // until there are vCPUs, and they are let go
   for (;;) {
-    member.vcpu.take_exit_request();
+    member.vcpu->take_exit_request();
     while (held_.load() != 0) {
       if (!rest(member)) return;
-      member.vcpu.take_exit_request();
+      member.vcpu->take_exit_request();
     }
-    const int entered = member.vcpu.enter();
+    const int entered = member.vcpu->enter();
     member.half_done = entered == 0;
     if (entered == -EINTR || entered == -EAGAIN) {
       ++exits_.interrupted;
       continue;
     }
     auto end =
-        entered < 0 ? end_of_failed_entry(member.vcpu, -entered) : handle_exit(member.vcpu, bus_, exits_);
+        entered < 0 ? end_of_failed_entry(*member.vcpu, -entered) : handle_exit(*member.vcpu, bus_, exits_);
     if (!end) continue;
     report(*std::move(end));
   }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -20,7 +21,8 @@
 namespace tl::machine::kvm {
 
 // The vCPUs of a machine and their threads. Somebody who wants the guest to stand still holds it for a reason
-// of his own, and it runs when no reason is left. Made held for kNotStarted.
+// of his own, and it runs when no reason is left. Made held for kNotStarted, and without vCPUs: threads are
+// there before the machine is, and the first of them can do something for it meanwhile.
 //
 // A held vCPU's thread rests outside of KVM_RUN with nothing half done: what an exit asked for has been taken
 // back to the guest. hold() may be called from any thread but a vCPU's.
@@ -35,9 +37,12 @@ class VcpuSet {
   // Called once, on a vCPU's thread, when the first of them ends.
   using OnEnd = std::function<void(VcpuEnd)>;
 
-  // `bus` outlives the set. Nobody is in the guest when this returns; the threads may still be on their way.
-  static Result<std::unique_ptr<VcpuSet>> start(std::vector<Vcpu> vcpus, Bus& bus, OnEnd on_end);
-  // Ends the threads.
+  // `count` threads, for at least one vCPU; the first does `first` before it rests. `bus` outlives the set.
+  static Result<std::unique_ptr<VcpuSet>> start(std::size_t count, Bus& bus, OnEnd on_end,
+                                                std::function<void()> first = {});
+  // As many as there are threads. Once, before they are let go.
+  void take(std::vector<Vcpu> vcpus);
+  // Ends the threads, the first one after what it does first.
   ~VcpuSet();
   VcpuSet(const VcpuSet&) = delete;
   VcpuSet& operator=(const VcpuSet&) = delete;
@@ -48,8 +53,8 @@ class VcpuSet {
   void wait_until_still();
 
   [[nodiscard]] std::size_t size() const { return members_.size(); }
-  // While all are still, as they are until they are first let go.
-  [[nodiscard]] Vcpu& vcpu(std::size_t index) { return members_[index]->vcpu; }
+  // While all are still, as they are from take() until they are first let go.
+  [[nodiscard]] Vcpu& vcpu(std::size_t index) { return *members_[index]->vcpu; }
   // What all threads together have used. Any thread.
   [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
   // As gettid(2) has them. Waits for threads that have not begun.
@@ -58,8 +63,7 @@ class VcpuSet {
 
  private:
   struct Member {
-    explicit Member(Vcpu of) : vcpu(std::move(of)) {}
-    Vcpu vcpu;
+    std::optional<Vcpu> vcpu;
     std::thread thread;
     std::atomic<pid_t> id = 0;  // from when the thread begins
     bool half_done = false;     // the last exit is not finished before the next entry; the thread's own

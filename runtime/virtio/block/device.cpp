@@ -27,8 +27,7 @@ Block::Block(BlockDevice& disk, unsigned queues, IoThread& thread, const Log& lo
     : Device({"virtio-blk", VIRTIO_ID_BLOCK, kFeatures, std::vector<std::uint16_t>(queues, kQueueSize)}),
       disk_(disk),
       thread_(thread),
-      disk_errors_(log, "disk"),
-      bounce_(new std::byte[kBounceBytes]) {
+      disk_errors_(log, "disk") {
   TL_CHECK(queues >= 1 && queues <= kMostQueues);
   config_.capacity = disk.size_bytes() / BlockDevice::kSectorBytes;
   config_.seg_max = kMostSegments;
@@ -65,6 +64,7 @@ void Block::serve_one(Queue& queue, const Chain& chain) {
     queue.push(chain.head, 0);
     return;
   }
+  if (!bounce_) bounce_.reset(new std::byte[kBounceBytes]);
   const Outcome outcome = request->execute(disk_, {bounce_.get(), kBounceBytes});
   if (!outcome.fault.empty()) driver()->note_fault(outcome.fault);
   if (!outcome.failure.empty()) disk_errors_.note(outcome.failure);

@@ -40,7 +40,7 @@ class Block final : public Device {
   IoThread& thread_;
   FaultLog disk_errors_;
   virtio_blk_config config_ = {};
-  std::unique_ptr<std::byte[]> bounce_;
+  std::unique_ptr<std::byte[]> bounce_;  // from the first request on
 };
 
 }  // namespace tl::virtio::block

@@ -2,14 +2,13 @@
 #include "common/guest_memory.hpp"
 
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <limits>
 #include <string>
 
-#include "common/io.hpp"
-#include "common/unique_fd.hpp"
 #include "tests/support/catch.hpp"
 
 namespace tl {
@@ -39,40 +38,35 @@ TEST_CASE("memory up to the hole is one region, more goes on behind the hole") {
   CHECK(large.size_bytes() == 5 * kGiB);
 }
 
-TEST_CASE("a file in memory is the file's own pages until somebody writes, and its edges are exact") {
-  constexpr std::uint64_t kBytes = 512 * 1024 + 100;
-  const UniqueFd file(::memfd_create("test", MFD_CLOEXEC));
-  std::string contents(kBytes + 5000, '\0');
-  for (std::size_t i = 0; i < contents.size(); ++i) contents[i] = static_cast<char>('a' + i % 23);
-  REQUIRE(write_all(file.get(), contents));
-  auto memory = memory_of(4 * kMiB);
-  const auto text = [&memory](GuestAddr at, std::uint64_t bytes) {
-    std::string copy(bytes, '\0');
-    REQUIRE(memory.read(at, std::as_writable_bytes(std::span(copy))));
-    return copy;
+TEST_CASE("a child process has the memory as it was, when it is to have it, and else not at all") {
+  const auto memory = memory_of(4 * kMiB);
+  const GuestAddr at{2 * kMiB};
+  REQUIRE(memory.store(at, 'a'));
+  // What a child finds: its letter, or '-' where nothing is mapped. The parent writes before it looks.
+  const auto seen_by_child = [&memory, at](char letter) {
+    int go[2];
+    REQUIRE(::pipe(go) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      char word = 0;
+      static_cast<void>(::read(go[0], &word, 1));
+      unsigned char present = 0;
+      const bool mapped = ::mincore(memory.ram().data() + at.value, 4096, &present) == 0;
+      ::_exit(mapped ? static_cast<unsigned char>(*memory.load<char>(at)) : '-');
+    }
+    REQUIRE(memory.store(at, letter));
+    REQUIRE(::write(go[1], "g", 1) == 1);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    ::close(go[0]);
+    ::close(go[1]);
+    return static_cast<char>(WEXITSTATUS(status));
   };
-
-  // In the same place of their pages: mapped, and what follows the last byte stays zero.
-  const GuestAddr start{kMiB + 700};
-  REQUIRE(memory.load_file(start, {file.get(), contents.size()}, 4096 + 700, kBytes - 4796));
-  CHECK(text(start, kBytes - 4796) == contents.substr(4796, kBytes - 4796));
-  CHECK(text({kMiB}, 700) == std::string(700, '\0'));
-  CHECK(text(start + (kBytes - 4796), 5000) == std::string(5000, '\0'));
-  REQUIRE(memory.file_pages().size() == 1);
-  CHECK(memory.file_pages()[0].data() == memory.ram().data() + kMiB + 4096);
-  // Elsewhere in their pages: copied.
-  REQUIRE(memory.load_file({3 * kMiB}, {file.get(), contents.size()}, 10, kBytes));
-  CHECK(text({3 * kMiB}, kBytes) == contents.substr(10, kBytes));
-  CHECK(memory.file_pages().size() == 1);
-
-  REQUIRE(memory.store(start + 8192, 'X'));
-  CHECK(text(start + 8192, 1) == "X");
-  char unchanged = 0;
-  REQUIRE(::pread(file.get(), &unchanged, 1, 4796 + 8192) == 1);
-  CHECK(unchanged == contents[4796 + 8192]);
-
-  CHECK_FALSE(memory.load_file({0}, {file.get(), contents.size()}, 6000, kBytes));
-  CHECK_FALSE(memory.load_file({4 * kMiB - 4096}, {file.get(), contents.size()}, 0, 8192));
+  CHECK(seen_by_child('b') == '-');
+  REQUIRE(memory.give_to_children(true));
+  CHECK(seen_by_child('c') == 'b');
+  REQUIRE(memory.give_to_children(false));
+  CHECK(seen_by_child('d') == '-');
 }
 
 TEST_CASE("a range is given only when all of it is one region's") {

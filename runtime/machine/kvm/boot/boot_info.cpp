@@ -47,15 +47,16 @@ std::vector<MemoryRange> usable_memory(const GuestMemory& memory) {
 }
 
 // As high as it may be: the kernel grows upwards.
-Result<Initramfs> load_initramfs(GuestMemory& memory, const LoadedKernel& kernel, const FilePart* part) {
+Result<Initramfs> load_initramfs(const GuestMemory& memory, const LoadedKernel& kernel, const FilePart* part) {
   if (part == nullptr || !part->file || part->bytes == 0) return Initramfs{};
   const std::uint64_t bytes = part->bytes;
   const std::uint64_t end = std::min(memory.regions().front().bytes, layout::kInitramfsEnd) & ~(kPage - 1);
   if (bytes > end) return does_not_fit("the initramfs");
   const Initramfs loaded{GuestAddr{(end - bytes) & ~(kPage - 1)}, bytes};
   if (loaded.start < kernel.end) return does_not_fit("the initramfs");
-  const auto read =
-      memory.load_file(loaded.start, {part->file.get(), part->offset + bytes}, part->offset, bytes);
+  const auto there = memory.at(loaded.start, bytes);
+  if (!there) return does_not_fit("the initramfs");
+  const auto read = pread_exact(part->file.get(), *there, part->offset);
   if (!read) return read.error().within("read the initramfs");
   return loaded;
 }
@@ -121,7 +122,7 @@ Result<void> write_command_line(const GuestMemory& memory, const std::string& li
 
 }  // namespace
 
-Result<void> write_boot_info(GuestMemory& memory, const LoadedKernel& kernel, const BootInfo& info) {
+Result<void> write_boot_info(const GuestMemory& memory, const LoadedKernel& kernel, const BootInfo& info) {
   if (auto done = write_command_line(memory, info.command_line); !done) return done;
   const auto initramfs = load_initramfs(memory, kernel, info.initramfs);
   if (!initramfs) return initramfs.error();

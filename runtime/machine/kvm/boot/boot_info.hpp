@@ -23,6 +23,6 @@ struct BootInfo {
 
 // Writes the command line, the initramfs, the memory map with boot_params or hvm_start_info, page tables and
 // the MultiProcessor table. kOutOfRange when something does not fit.
-Result<void> write_boot_info(GuestMemory& memory, const LoadedKernel& kernel, const BootInfo& info);
+Result<void> write_boot_info(const GuestMemory& memory, const LoadedKernel& kernel, const BootInfo& info);
 
 }  // namespace tl::machine::kvm

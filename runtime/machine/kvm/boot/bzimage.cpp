@@ -24,7 +24,7 @@ constexpr std::uint64_t kMostImageBytes = 256 << 20;
 
 }  // namespace
 
-Result<LoadedKernel> load_bzimage(const KernelFile& file, GuestMemory& memory) {
+Result<LoadedKernel> load_bzimage(const KernelFile& file, const GuestMemory& memory) {
   const auto header = file.read<setup_header>(kSetupHeaderAt);
   if (!header || header->boot_flag != kBootFlag || header->header != kMagic)
     return KernelFile::damaged("it is neither an ELF executable nor a bzImage");

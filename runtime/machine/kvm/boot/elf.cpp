@@ -25,22 +25,34 @@ std::uint64_t aligned(std::uint64_t bytes) {
   return (bytes + 3) & ~std::uint64_t{3};
 }
 
+// Notes are part of a segment that has been loaded, or else are read from the file.
+Result<std::vector<std::byte>> read_notes(const KernelFile& file, const std::vector<Elf64_Phdr>& segments,
+                                          const Elf64_Phdr& notes, const GuestMemory& memory) {
+  if (notes.p_filesz > kMostNoteBytes) return KernelFile::damaged("its notes are too long");
+  std::vector<std::byte> bytes(notes.p_filesz);
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_LOAD || notes.p_offset < segment.p_offset) continue;
+    const std::uint64_t into = notes.p_offset - segment.p_offset;
+    if (into > segment.p_filesz || bytes.size() > segment.p_filesz - into) continue;
+    if (memory.read(GuestAddr{segment.p_paddr + into}, bytes)) return bytes;
+  }
+  if (auto read = file.read(notes.p_offset, bytes); !read) return read.error();
+  return bytes;
+}
+
 // The entry that a note of Xen's names. Every length in a note is the file's.
-Result<std::optional<GuestAddr>> find_pvh_entry(const KernelFile& file, const Elf64_Phdr& segment) {
-  if (segment.p_filesz > kMostNoteBytes) return KernelFile::damaged("its notes are too long");
-  std::vector<std::byte> notes(segment.p_filesz);
-  if (auto read = file.read(segment.p_offset, notes); !read) return read.error();
+std::optional<GuestAddr> find_pvh_entry(std::span<const std::byte> notes) {
   const KernelFile::Bytes bytes(notes);
   for (std::uint64_t at = 0;;) {
     const auto note = bytes.get<Elf64_Nhdr>(at);
-    if (!note) return std::optional<GuestAddr>();
+    if (!note) return std::nullopt;
     const std::uint64_t name_at = at + sizeof(Elf64_Nhdr);
     const std::uint64_t value_at = name_at + aligned(note->n_namesz);
     const auto name = bytes.get<std::array<char, 4>>(name_at);
     if (note->n_type == kXenPhys32Entry && note->n_namesz == 4 && name &&
         *name == std::array{'X', 'e', 'n', '\0'}) {
       if (const auto value = bytes.get<std::uint32_t>(value_at); value && note->n_descsz >= sizeof *value)
-        return std::optional(GuestAddr{*value});
+        return GuestAddr{*value};
     }
     at = value_at + aligned(note->n_descsz);
   }
@@ -48,7 +60,7 @@ Result<std::optional<GuestAddr>> find_pvh_entry(const KernelFile& file, const El
 
 }  // namespace
 
-Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, GuestMemory& memory,
+Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, const GuestMemory& memory,
                               BootProtocol preferred) {
   if (!is_for_us(head)) return KernelFile::damaged("it is no ELF executable for x86-64");
   std::vector<Elf64_Phdr> segments(head.e_phnum);
@@ -58,11 +70,6 @@ Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, Gu
   LoadedKernel kernel;
   std::optional<GuestAddr> pvh_entry;
   for (const Elf64_Phdr& segment : segments) {
-    if (segment.p_type == PT_NOTE) {
-      const auto found = find_pvh_entry(file, segment);
-      if (!found) return found.error();
-      if (*found) pvh_entry = *found;
-    }
     if (segment.p_type != PT_LOAD || segment.p_memsz == 0) continue;
     const GuestAddr start{segment.p_paddr};
     if (segment.p_filesz > segment.p_memsz || !memory.at(start, segment.p_memsz))
@@ -71,6 +78,12 @@ Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, Gu
       return loaded.error();
     // What follows in memory (.bss) is zeroes, as all of a new guest's memory.
     kernel.end = std::max(kernel.end, start + segment.p_memsz);
+  }
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_NOTE) continue;
+    const auto notes = read_notes(file, segments, segment, memory);
+    if (!notes) return notes.error();
+    if (const auto found = find_pvh_entry(*notes)) pvh_entry = found;
   }
   const bool pvh = pvh_entry && preferred == BootProtocol::kPvh;
   kernel.protocol = pvh ? BootProtocol::kPvh : BootProtocol::kLinux64;

@@ -12,10 +12,11 @@
 namespace tl::machine::kvm {
 namespace {
 
-Result<LoadedKernel> load(int fd, GuestMemory& memory, BootProtocol preferred) {
+Result<LoadedKernel> load(int fd, const GuestMemory& memory, BootProtocol preferred) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0) return errno_error("fstat");
-  const KernelFile file({fd, static_cast<std::uint64_t>(status.st_size)});
+  KernelFile file(fd, static_cast<std::uint64_t>(status.st_size));
+  if (auto read = file.read_head(); !read) return read.error();
   // A kernel of the other format is longer than this, too.
   const auto head = file.read<Elf64_Ehdr>(0);
   if (!head) return head.error();
@@ -25,7 +26,7 @@ Result<LoadedKernel> load(int fd, GuestMemory& memory, BootProtocol preferred) {
 
 }  // namespace
 
-Result<LoadedKernel> load_kernel(const std::filesystem::path& path, GuestMemory& memory,
+Result<LoadedKernel> load_kernel(const std::filesystem::path& path, const GuestMemory& memory,
                                  BootProtocol preferred) {
   const auto fd = open_at(AT_FDCWD, path.string(), O_RDONLY);
   if (!fd) return fd.error().within("load the kernel");

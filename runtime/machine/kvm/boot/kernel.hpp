@@ -29,7 +29,7 @@ struct LoadedKernel {
 // Reads an ELF executable for x86-64 or a bzImage into the guest's memory. `preferred` decides for an ELF
 // file that can be entered both ways. The file is not trusted: kOutOfRange when it is damaged, no kernel, or
 // does not fit.
-Result<LoadedKernel> load_kernel(const std::filesystem::path& file, GuestMemory& memory,
+Result<LoadedKernel> load_kernel(const std::filesystem::path& file, const GuestMemory& memory,
                                  BootProtocol preferred = BootProtocol::kLinux64);
 
 }  // namespace tl::machine::kvm

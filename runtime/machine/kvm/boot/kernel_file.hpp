@@ -3,7 +3,9 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -16,16 +18,25 @@
 
 namespace tl::machine::kvm {
 
-// A kernel file being read: everything with an offset and a length, both checked.
+// A kernel file being read, which is borrowed: everything with an offset and a length, both checked.
 class KernelFile {
  public:
-  explicit KernelFile(const GuestMemory::File& file) : file_(file) {}
+  KernelFile(int fd, std::uint64_t bytes) : fd_(fd), bytes_(bytes) {}
 
-  [[nodiscard]] std::uint64_t bytes() const { return file_.bytes; }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
+  // What all formats look at first is read once.
+  Result<void> read_head() {
+    const auto there = std::span(head_).first(std::min<std::uint64_t>(head_.size(), bytes()));
+    auto read = pread_exact(fd_, there, 0);
+    if (read) head_bytes_ = there.size();
+    return read;
+  }
   Result<void> read(std::uint64_t offset, std::span<std::byte> into) const {
     if (offset > bytes() || into.size() > bytes() - offset) return damaged("it ends too early");
-    return pread_exact(file_.fd, into, offset);
+    if (offset > head_bytes_ || into.size() > head_bytes_ - offset) return pread_exact(fd_, into, offset);
+    std::copy_n(head_.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+    return {};
   }
   template <typename T>
   Result<T> read(std::uint64_t offset) const {
@@ -35,13 +46,13 @@ class KernelFile {
     return value;
   }
   // `bytes` of the file into the guest.
-  Result<void> load(std::uint64_t offset, std::uint64_t bytes, GuestMemory& memory, GuestAddr to) const {
+  Result<void> load(std::uint64_t offset, std::uint64_t bytes, const GuestMemory& memory,
+                    GuestAddr to) const {
     if (bytes == 0) return {};
     const auto there = memory.at(to, bytes);
     if (!there || to < GuestAddr{0x100000})
       return damaged("a part of it does not fit into the guest's memory");
-    if (offset > file_.bytes || bytes > file_.bytes - offset) return damaged("it ends too early");
-    return memory.load_file(to, file_, offset, bytes);
+    return read(offset, *there);
   }
 
   // Bytes of the file, looked at by offset.
@@ -63,14 +74,17 @@ class KernelFile {
   static Error damaged(const std::string& why) { return Error{ErrorCode::kOutOfRange, why, ""}; }
 
  private:
-  GuestMemory::File file_;
+  int fd_;
+  std::uint64_t bytes_;
+  std::array<std::byte, 4096> head_;
+  std::size_t head_bytes_ = 0;
 };
 
 // The formats; load_kernel() chooses.
 struct LoadedKernel;
 enum class BootProtocol;
-Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, GuestMemory& memory,
+Result<LoadedKernel> load_elf(const KernelFile& file, const Elf64_Ehdr& head, const GuestMemory& memory,
                               BootProtocol preferred);
-Result<LoadedKernel> load_bzimage(const KernelFile& file, GuestMemory& memory);
+Result<LoadedKernel> load_bzimage(const KernelFile& file, const GuestMemory& memory);
 
 }  // namespace tl::machine::kvm

@@ -86,7 +86,8 @@ class BareGuest {
     std::vector<Vcpu> made;
     for (unsigned i = 0; i < count; ++i) made.push_back(Vcpu::create(vm, *supported, {i, count}).value());
     REQUIRE(enter_kernel(made.front(), memory, kernel));
-    vcpus = *VcpuSet::start(std::move(made), bus, [this](VcpuEnd why) { finish(std::move(why)); });
+    vcpus = *VcpuSet::start(made.size(), bus, [this](VcpuEnd why) { finish(std::move(why)); });
+    vcpus->take(std::move(made));
   }
 
   void go() { vcpus->let_go(VcpuSet::Reason::kNotStarted); }

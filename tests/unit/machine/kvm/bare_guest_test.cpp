@@ -337,6 +337,21 @@ TEST_CASE("making and ending machines leaves no descriptor, thread or mapping be
   CHECK(lines("/proc/self/maps") < mappings + 20);
 }
 
+TEST_CASE("the first thread does what is first, also for a machine that never comes to be") {
+  Log log(STDERR_FILENO);
+  Bus bus(log);
+  std::atomic<int> done = 0;
+  {
+    const auto set = VcpuSet::start(3, bus, [](VcpuEnd) { FAIL("there was nothing to end"); }, [&done] { ++done; });
+    REQUIRE(set);
+    (*set)->wait_until_still();
+    CHECK(done == 1);
+    CHECK((*set)->size() == 3);
+  }
+  static_cast<void>(VcpuSet::start(1, bus, [](VcpuEnd) {}, [&done] { ++done; }));
+  CHECK(done == 2);
+}
+
 TEST_CASE("a host without KVM is told by name", "[kvm]") {
   const auto memory = GuestMemory::create(1 << 20);
   for (const char* device : {"/dev/none", "/dev/null"}) {

@@ -46,7 +46,7 @@ class BareBoard final : public Board {
  public:
   static constexpr std::uint64_t kBytes = std::uint64_t{512} << 20;
   explicit BareBoard(GuestMemory memory) : memory_(std::move(memory)) {}
-  [[nodiscard]] GuestMemory& memory() override { return memory_; }
+  [[nodiscard]] const GuestMemory& memory() const override { return memory_; }
   [[nodiscard]] std::vector<MmioDevice*> devices() override { return {}; }
   void pause() override {}
   void resume() override {}
@@ -136,7 +136,7 @@ struct Counting {
   Log log{STDERR_FILENO};
   ConsoleMonitor console;
   std::unique_ptr<KvmMachine> machine;
-  GuestMemory* memory = nullptr;  // the machine's
+  const GuestMemory* memory = nullptr;  // the machine's
 };
 
 }  // namespace
