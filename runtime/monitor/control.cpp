@@ -89,13 +89,16 @@ Result<UniqueFd> connect_control(int work_dir_fd) {
 Result<UniqueFd> listen_control(int work_dir_fd) {
   auto fd = unix_socket();
   if (!fd) return fd;
-  // A socket that a monitor before us left behind; the life lock says that it is gone.
-  ::unlinkat(work_dir_fd, kControlSocket, 0);
   // Linux makes the socket's file with the mode that the descriptor has: never open to others, not for an
   // instant.
   if (::fchmod(fd->get(), 0600) != 0) return errno_error("restrict the control socket");
   const auto address = address_in(work_dir_fd);
-  if (::bind(fd->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+  const auto bind = [&] {
+    return ::bind(fd->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0;
+  };
+  // A socket that is there is of a monitor before us; the life lock says that it is gone.
+  if (!bind() &&
+      (errno != EADDRINUSE || ::unlinkat(work_dir_fd, kControlSocket, 0) != 0 || !bind())) {
     return errno_error("bind the control socket");
   }
   if (auto listening = adopt_control(fd->get()); !listening) return listening.error();

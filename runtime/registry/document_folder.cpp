@@ -114,21 +114,32 @@ void DocumentFolder::remove_temp_file(const std::string& name) const {
   ::unlinkat(sandboxes_.get(), name.c_str(), 0);
 }
 
+// Made when somebody asks for it, which is hardly ever.
+Result<UniqueFd> DocumentFolder::open_damaged() const {
+  const std::filesystem::path folder = path_ / layout::kDamaged;
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("make " + folder.string());
+  return open_at(AT_FDCWD, folder.string(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
 Result<std::filesystem::path> DocumentFolder::set_aside(const std::string& id,
                                                         const std::string& reason) const {
   const std::string name = file_name(id) + "." + random_base36(8);
+  const auto damaged = open_damaged();
+  if (!damaged) return damaged.error();
   // The reason first: should we be killed in between, a reason without a document harms nobody.
   [[maybe_unused]] const auto noted =
-      replace_file(damaged_.get(), name + ".reason", reason + "\n", Durability::kLazy);
-  if (::renameat(sandboxes_.get(), file_name(id).c_str(), damaged_.get(), name.c_str()) != 0) {
+      replace_file(damaged->get(), name + ".reason", reason + "\n", Durability::kLazy);
+  if (::renameat(sandboxes_.get(), file_name(id).c_str(), damaged->get(), name.c_str()) != 0) {
     return errno_error("set aside " + path_of(id).string());
   }
   return path_ / layout::kDamaged / name;
 }
 
 bool DocumentFolder::was_set_aside(const std::string& id) const {
-  const auto entries = folder_entries(damaged_.get());
   // Not knowing is no reason to throw away what belongs to it.
+  const auto damaged = open_damaged();
+  if (!damaged) return true;
+  const auto entries = folder_entries(damaged->get());
   if (!entries) return true;
   return std::any_of(entries->begin(), entries->end(),
                      [&](const std::string& entry) { return entry.starts_with(file_name(id)); });

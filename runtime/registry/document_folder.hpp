@@ -33,8 +33,8 @@ struct RawDocument {
 // lock held; reads need none, for a document is only ever replaced as a whole.
 class DocumentFolder {
  public:
-  DocumentFolder(UniqueFd sandboxes, UniqueFd damaged, std::filesystem::path state_folder)
-      : sandboxes_(std::move(sandboxes)), damaged_(std::move(damaged)), path_(std::move(state_folder)) {}
+  DocumentFolder(UniqueFd sandboxes, std::filesystem::path state_folder)
+      : sandboxes_(std::move(sandboxes)), path_(std::move(state_folder)) {}
 
   // A temp file that an interrupted write left, or that a write is about to rename.
   struct TempFile {
@@ -64,8 +64,9 @@ class DocumentFolder {
   [[nodiscard]] int fd() const { return sandboxes_.get(); }
 
  private:
+  [[nodiscard]] Result<UniqueFd> open_damaged() const;
+
   UniqueFd sandboxes_;
-  UniqueFd damaged_;
   std::filesystem::path path_;
 };
 

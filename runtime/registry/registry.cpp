@@ -58,15 +58,13 @@ Registry::Registry(StateFolder folder, DocumentFolder documents, NameTable names
 Result<Registry> Registry::open(StateFolder folder, IdSource ids) {
   auto sandboxes = folder.make_folder(layout::kSandboxes);
   if (!sandboxes) return sandboxes.error();
-  auto damaged = folder.make_folder(layout::kDamaged);
-  if (!damaged) return damaged.error();
   auto names = folder.make_folder(layout::kNames);
   if (!names) return names.error();
   auto locks = folder.make_folder(layout::kLocks);
   if (!locks) return locks.error();
   auto work = folder.make_folder(layout::kWork);
   if (!work) return work.error();
-  DocumentFolder documents(*std::move(sandboxes), *std::move(damaged), folder.path());
+  DocumentFolder documents(*std::move(sandboxes), folder.path());
   return Registry(std::move(folder), std::move(documents), NameTable(*std::move(names)), *std::move(locks),
                   *std::move(work), std::move(ids));
 }
