@@ -78,7 +78,7 @@ start() {
   fi
   # Redirected input would be /dev/null for a process in the background.
   setpriv --pdeathsig KILL "$image/qemu-system-x86_64" -name lab -nodefaults -display none -no-reboot \
-    -M q35,kernel-irqchip=on -accel tcg,thread=multi,tb-size=512 -cpu max,svm=on,xsave=off,la57=off -smp 2 -m 8G \
+    -M q35,kernel-irqchip=on -accel tcg,thread=multi,tb-size=512 -cpu max,svm=on,xsave=off,la57=off,erms=off,fsrm=off -smp 2 -m 8G \
     -kernel "$image/vmlinuz" -initrd "$image/initramfs" \
     -append 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check' \
     -chardev "file,id=console,path=$work/console" -serial chardev:console \
