@@ -62,14 +62,14 @@ class Bench:
 
     @functools.lru_cache  # noqa: B019, for there is one bench
     def copied_tree(self, what):
-        """A folder with 256 MiB in one file, or with 2,000 files of 1 to 2,000 bytes."""
+        """A folder with 1 GiB in one file, or with 10,000 files of 1 to 2,000 bytes."""
         tree = pathlib.Path(self._folder.name, f"copy-{what}", "tree")
         tree.mkdir(parents=True)
-        for number in range(2000) if what == "small" else ():
-            (tree / str(number)).write_bytes(b"x" * (1 + number))
+        for number in range(10_000) if what == "small" else ():
+            (tree / str(number)).write_bytes(b"x" * (1 + number % 2000))
         if what == "big":
             with open(tree / "file", "wb") as file:
-                for _ in range(256):
+                for _ in range(1024):
                     file.write(os.urandom(1 << 20))
         return tree
 
@@ -122,7 +122,7 @@ def measure(row, rounds):
     row.prepare()
     row.measure()
     ours, theirs = [], []
-    for _ in range(rounds):
+    for _ in range(min(rounds, row.most_rounds or rounds)):
         ours.append(row.measure())
         value = row.reference()
         if value is not None:

@@ -7,45 +7,10 @@ import shutil
 import subprocess
 import tempfile
 
-from support import cases, environment, packages
+from support import cases, environment, ssh_server
 
 CLIENTS = ("ssh", "scp", "sftp", "rsync", "ssh-keygen")
-# What a sandbox needs to be reached; the image is of this machine's release, so what is linked here runs there.
-SERVER = ("usr/sbin/sshd", "usr/lib/openssh/sftp-server", "etc/pam.d/sshd")
-CONFIGURATION = "UsePAM yes\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
-USER = "getent passwd sshd || useradd --system --home /run/sshd --shell /usr/sbin/nologin sshd"
 MIB = 1 << 20
-
-
-def find_server():
-    """The root of a tree with an SSH server in it."""
-    if os.access("/usr/sbin/sshd", os.X_OK):
-        return pathlib.Path("/")
-    return packages.unpacked("openssh-server", "openssh-sftp-server")
-
-
-def libraries_of(program):
-    listed = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
-    environment.require_host("not found" not in listed, f"{program} lacks libraries here")
-    return [word for line in listed.splitlines() for word in line.split() if word.startswith("/")]
-
-
-def archive(folder):
-    """A tar with the server, OpenSSH's key generator and rsync, and what they are linked with."""
-    root, tree = find_server(), pathlib.Path(folder, "tree")
-    files = {tree / path: root / path for path in SERVER}
-    files.update({tree / "usr/bin" / name: pathlib.Path(shutil.which(name)) for name in ("rsync", "ssh-keygen")})
-    for program in [path for target, path in files.items() if "etc" not in target.parts]:
-        for library in libraries_of(program):
-            files[tree / "usr" / os.path.realpath(library).removeprefix("/").removeprefix("usr/")] = pathlib.Path(library)
-            files[tree / "usr/lib/x86_64-linux-gnu" / os.path.basename(library)] = pathlib.Path(library)
-    for target, path in files.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-    (tree / "etc/ssh").mkdir()
-    (tree / "etc/ssh/sshd_config").write_text(CONFIGURATION)
-    words = ["tar", "-c", "--owner=0", "--group=0", "-C", tree, "usr", "etc"]
-    return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout
 
 
 class OpenSsh(cases.GuestCase):
@@ -58,11 +23,7 @@ class OpenSsh(cases.GuestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
         cls.box = cls.tl.create("far")
-        server = archive(cls.folder)
-        # What the guest has already is newer or the same, and in use.
-        words = ("--user", "root", "-i", "--", "tar", "-x", "--keep-old-files", "--warning=none", "-C", "/")
-        cls.tl.sbx("exec", cls.box, *words, stdin=server)
-        cls.tl.shell(cls.box, f"ldconfig; {USER}")
+        ssh_server.install(cls.tl, cls.box)
         cls.config = cls.folder / "config"
         cls.config.write_bytes(cls.tl.ok("ssh", cls.box, "--config").out)
         cls.variables = {**cls.tl.variables, "HOME": folder.name}

@@ -6,8 +6,6 @@ import hashlib
 import io
 import json
 import pathlib
-import shutil
-import subprocess
 import tarfile
 import tempfile
 
@@ -82,27 +80,6 @@ class Layout:
         return path
 
 
-STATIC_HELLO = """
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-#include <sys/stat.h>
-int main(int argc, char **argv) {
-  char where[4096];
-  struct stat s;
-  if (argc > 1 && !strcmp(argv[1], "stat")) {
-    for (int i = 2; i < argc; ++i) {
-      if (lstat(argv[i], &s)) printf("%s missing\\n", argv[i]);
-      else printf("%s %o %u:%u %lu\\n", argv[i], s.st_mode, s.st_uid, s.st_gid, (unsigned long)s.st_nlink);
-    }
-    return 0;
-  }
-  printf("hello from %u:%u in %s\\n", getuid(), getgid(), getcwd(where, sizeof where));
-  return 7;
-}
-"""
-
-
 class ImageCase(cases.TlCase):
     """A folder to make images in, and a static program. Importing needs no guest."""
 
@@ -113,16 +90,11 @@ class ImageCase(cases.TlCase):
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
 
-    @classmethod
-    def program(cls):
-        """`hello`, without any library: built where there is a compiler, else a program of this system's."""
-        source = cls.folder / "hello.c"
-        if not shutil.which("cc"):
-            environment.require_host(False, "no C compiler for a static program")
-        built = cls.folder / "hello"
-        if not built.exists():
-            source.write_text(STATIC_HELLO)
-            subprocess.run(["cc", "-static", "-Os", "-s", "-o", built, source], check=True)
+    @staticmethod
+    def program():
+        """tests/e2e/hello.c."""
+        built = environment.TL.parent / "e2e_hello"
+        environment.require_built(built.exists(), f"{built} is not built")
         return built.read_bytes()
 
     def import_image(self, *words, **options):

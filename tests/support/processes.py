@@ -8,9 +8,6 @@ import signal
 import time
 
 
-_GUEST_KIB = 512 << 10  # less than any guest has
-
-
 @dataclasses.dataclass(frozen=True)
 class Process:
     pid: int
@@ -27,16 +24,25 @@ class Process:
     def resident_kib(self):
         return _status_kib(self.pid, "VmRSS:")
 
-    def own_kib(self):
-        """What is resident, the memory of a guest in it left out: mappings as large as that are nothing else."""
-        total, size = 0, 0
+    def own_kib(self, guest_mib=1024):
+        """What is resident, a guest's memory left out. That is one range, of anonymous memory and of files (its
+        kernel, what it was restored from): mappings side by side that together are exactly as long."""
+        mappings = []  # begin, end, resident KiB
         for line in _read(self.pid, "smaps").decode(errors="replace").splitlines():
             words = line.split()
-            if words[0] == "Size:":
-                size = int(words[1])
-            elif words[0] == "Rss:" and size < _GUEST_KIB:
-                total += int(words[1])
-        return total
+            if not words[0].endswith(":"):
+                begin, end = (int(address, 16) for address in words[0].split("-"))
+            elif words[0] == "Rss:":
+                mappings.append((begin, end, int(words[1])))
+        ends = {}  # of ranges without a gap that begin at each mapping
+        for begin, end, _ in reversed(mappings):
+            ends[begin] = {end} | ends.get(end, set())
+        guests = [begin for begin in ends if begin + (guest_mib << 20) in ends[begin]]
+        return sum(
+            resident
+            for begin, _, resident in mappings
+            if not any(guest <= begin < guest + (guest_mib << 20) for guest in guests)
+        )
 
     def peak_kib(self):
         return _status_kib(self.pid, "VmHWM:")

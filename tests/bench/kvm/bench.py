@@ -24,7 +24,7 @@ from life_cycle import PUBLISHED, LifeCycle  # noqa: E402
 from measure import Samples, Spawned, cpu_seconds  # noqa: E402
 from network_peer import TRANSFER_BYTES, NetworkPeer  # noqa: E402
 from plain_qemu import cpio_newc  # noqa: E402
-from support import environment, private_network  # noqa: E402
+from support import environment, private_network, ssh_server  # noqa: E402
 from support.tl import Tl  # noqa: E402
 
 PROGRAMS = environment.TL.parent
@@ -34,6 +34,7 @@ EXITS = pathlib.Path("/sys/kernel/debug/kvm/exits")
 UPTIME = "read up _ </proc/uptime; echo $up $EPOCHREALTIME"
 KVM_COUNTS = ("exits", "io_exits", "mmio_exits", "halt_exits", "pf_taken", "irq_injections")
 FIO = "--direct=1 --size=64M --filename=/bench.data --ioengine=psync --runtime=3 --time_based --output-format=terse"
+COPIED_BYTES = 64 << 20
 JOBS = {"4k randread": "randread 4k", "4k randwrite": "randwrite 4k", "1M read": "read 1M", "1M write": "write 1M"}
 
 
@@ -134,11 +135,11 @@ class Bench:
         sandbox = self.ours.create("--no-template")
         self.ours.shell(sandbox, "true")
         (monitor,) = self.ours.monitors()
-        time.sleep(5)
+        time.sleep(15)  # a kernel tidies up when it has come up
         exits, used = int(EXITS.read_text()), cpu_seconds(monitor.pid)
-        time.sleep(10)
-        per_second = (int(EXITS.read_text()) - exits) / 10
-        share = (cpu_seconds(monitor.pid) - used) / 10 * 100
+        time.sleep(30)
+        per_second = (int(EXITS.read_text()) - exits) / 30
+        share = (cpu_seconds(monitor.pid) - used) / 30 * 100
         beside = monitor.own_kib() / 1024
         self.ours.ok("terminate", sandbox)
         good = row("monitor's memory beside guest RAM, idle", "MiB", beside, None, "<= 5", beside <= 5)
@@ -231,6 +232,27 @@ class Bench:
         self.ours.ok("terminate", sandbox)
         return good
 
+    def copy(self):
+        """cp beside OpenSSH's scp into the same sandbox."""
+        sandbox = self.ours.create("copied", "--no-template")
+        ssh_server.install(self.ours, sandbox)
+        folder = pathlib.Path(self.folder.name)
+        (folder / "config").write_bytes(self.ours.ok("ssh", sandbox, "--config").out)
+        (folder / "file").write_bytes(os.urandom(COPIED_BYTES))
+        cp, scp = [self.ours.binary, "sbx", "cp"], ["scp", "-q", "-F", folder / "config"]
+        variables = {**self.ours.variables, "HOME": self.folder.name}
+        there = "copied:/tmp/file"  # for OpenSSH it has its name only
+        for title, ends in (("in", (folder / "file", there)), ("out", (there, folder / "back"))):
+            rates = ([], [])
+            for _ in range(3):
+                for rate, program in zip(rates, (cp, scp)):
+                    began = time.monotonic()
+                    subprocess.run([*program, *ends], env=variables, stdout=subprocess.DEVNULL, check=True)
+                    rate.append(COPIED_BYTES / (time.monotonic() - began) / 1e6)
+            row(f"cp of 64 MiB {title} | scp", "MB/s", *map(statistics.median, rates), "", None)
+        self.ours.ok("terminate", sandbox)
+        return True
+
     def block(self):
         """fio in a sandbox of each kind; QEMU has a plain file of the same contents."""
         raw = pathlib.Path(self.folder.name, "raw.img")
@@ -275,7 +297,7 @@ def fio_with_libraries():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("boot", "share", "counts", "idle", "round_trip", "network", "block", "vmm", *LifeCycle.PARTS)
+    parts = ("boot", "share", "counts", "idle", "round_trip", "network", "copy", "block", "vmm", *LifeCycle.PARTS)
     parser.add_argument("--parts", default=",".join(parts), help="of: " + ", ".join(parts))
     parser.add_argument("--rounds", type=int, default=10)
     chosen = parser.parse_args()
