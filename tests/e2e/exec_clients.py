@@ -82,7 +82,8 @@ class SlowReaders(cases.SandboxCase):
 
 
 class Crowds(cases.SandboxCase):
-    create_words = ("-m", "2048")
+    memory_mib = 2048
+    create_words = ("-m", str(memory_mib))
 
     def test_fifty_commands_at_once_with_10_mb_each_arrive_intact(self):
         length = 1_000_000 if environment.IN_LAB else 10_000_000
@@ -119,7 +120,7 @@ class Crowds(cases.SandboxCase):
 
     def test_after_the_crowd_the_monitor_is_small_again(self):
         (monitor,) = self.tl.monitors()
-        self.assertLess(monitor.own_kib(), 64 * 1024)
+        self.assertLess(monitor.own_kib(self.memory_mib), 64 * 1024)
 
 
 if __name__ == "__main__":
