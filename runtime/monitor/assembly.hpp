@@ -111,7 +111,7 @@ class Assembly {
   const Log& log_;
   // In the order of making; the reverse is the order of taking down.
   std::unique_ptr<storage::LayeredDisk> disk_;
-  bool had_disk_ = false;  // before: it may have more of its past
+  bool had_disk_ = false;                            // before: it may have more of its past
   std::unique_ptr<storage::NbdServer> disk_server_;  // for a machine that is not in this process
   std::optional<GuestMemory> memory_;                // of a machine that is in this process,
   UniqueFd memory_file_;                             // or in another one,

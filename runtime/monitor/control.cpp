@@ -97,8 +97,7 @@ Result<UniqueFd> listen_control(int work_dir_fd) {
     return ::bind(fd->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0;
   };
   // A socket that is there is of a monitor before us; the life lock says that it is gone.
-  if (!bind() &&
-      (errno != EADDRINUSE || ::unlinkat(work_dir_fd, kControlSocket, 0) != 0 || !bind())) {
+  if (!bind() && (errno != EADDRINUSE || ::unlinkat(work_dir_fd, kControlSocket, 0) != 0 || !bind())) {
     return errno_error("bind the control socket");
   }
   if (auto listening = adopt_control(fd->get()); !listening) return listening.error();

@@ -6,7 +6,8 @@ namespace tl::monitor {
 // A monitor lives as long as its sandbox and is idle for most of it: what only its start needs must not stay
 // in the host's memory with it.
 
-// Before the first thread: one heap for all, and small stacks, which also keeps the host from giving each a huge page.
+// Before the first thread: one heap for all, and small stacks, which also keeps the host from giving each a
+// huge page.
 void prepare_for_small_threads();
 
 // Gives back what the start has used: free heap, and pages of the program itself, which come back from the

@@ -57,7 +57,8 @@ class Queue {
   void put_back(std::size_t count = 1) {
     state_.next_available = static_cast<std::uint16_t>(state_.next_available - count);
   }
-  // A chain to give back. `written`: how many bytes the device wrote, from the beginning of the writable part.
+  // A chain to give back. `written`: how many bytes the device wrote, from the beginning of the writable
+  // part.
   struct Used {
     std::uint32_t head;
     std::uint32_t written;

@@ -85,9 +85,10 @@ std::vector<std::string> qemu_command_line(const std::string& qemu, const Machin
     // What a driver does on the control queue is work for a guest that is emulated, and changes nothing on a
     // wire with one station: it gets all frames in any case. Announcing itself after a restore is, too.
     add("-device",
-        fmt::format("virtio-net-device,netdev=network,mac={},host_mtu={},ctrl_vq=off,ctrl_rx=off,ctrl_vlan=off,"
-                    "ctrl_rx_extra=off,ctrl_mac_addr=off,ctrl_guest_offloads=off,guest_announce=off",
-                    spec.mac, spec.mtu));
+        fmt::format(
+            "virtio-net-device,netdev=network,mac={},host_mtu={},ctrl_vq=off,ctrl_rx=off,ctrl_vlan=off,"
+            "ctrl_rx_extra=off,ctrl_mac_addr=off,ctrl_guest_offloads=off,guest_announce=off",
+            spec.mac, spec.mtu));
   }
   return argv;
 }

@@ -75,8 +75,8 @@ class Net final : public Device {
   std::unique_ptr<IoThread::Watch> watch_;
   Config config_ = {};
   bool host_open_ = true;
-  bool wants_buffers_ = false;  // the driver has given too few for the frame that waits
-  bool wants_socket_ = false;   // the other side has no room
+  bool wants_buffers_ = false;      // the driver has given too few for the frame that waits
+  bool wants_socket_ = false;       // the other side has no room
   std::vector<std::byte> sent_;     // a frame of the driver's
   std::vector<std::byte> arrived_;  // a header, and a frame for the driver
   std::size_t waiting_bytes_ = 0;   // of the frame that arrived; 0: there is none

@@ -47,7 +47,8 @@ std::vector<MemoryRange> usable_memory(const GuestMemory& memory) {
 }
 
 // As high as it may be: the kernel grows upwards.
-Result<Initramfs> load_initramfs(const GuestMemory& memory, const LoadedKernel& kernel, const FilePart* part) {
+Result<Initramfs> load_initramfs(const GuestMemory& memory, const LoadedKernel& kernel,
+                                 const FilePart* part) {
   if (part == nullptr || !part->file || part->bytes == 0) return Initramfs{};
   const std::uint64_t bytes = part->bytes;
   const std::uint64_t end = std::min(memory.regions().front().bytes, layout::kInitramfsEnd) & ~(kPage - 1);

@@ -342,13 +342,15 @@ TEST_CASE("the first thread does what is first, also for a machine that never co
   Bus bus(log);
   std::atomic<int> done = 0;
   {
-    const auto set = VcpuSet::start(3, bus, [](VcpuEnd) { FAIL("there was nothing to end"); }, [&done] { ++done; });
+    const auto set = VcpuSet::start(
+        3, bus, [](VcpuEnd) { FAIL("there was nothing to end"); }, [&done] { ++done; });
     REQUIRE(set);
     (*set)->wait_until_still();
     CHECK(done == 1);
     CHECK((*set)->size() == 3);
   }
-  static_cast<void>(VcpuSet::start(1, bus, [](VcpuEnd) {}, [&done] { ++done; }));
+  static_cast<void>(VcpuSet::start(
+      1, bus, [](VcpuEnd) {}, [&done] { ++done; }));
   CHECK(done == 2);
 }
 
