@@ -210,7 +210,9 @@ def options():
 
 def main():
     chosen, rows, parts = options()
-    private_network.enter()  # for the rows about it; the others have no use for any
+    private_network.enter()  # for the rows about it
+    if private_network.is_there():
+        private_network.world()  # a new one has not even a loopback device
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("broken off"))  # so that what follows is cleaned up
     bench = Bench(chosen.stream_mib << 20)
     try:

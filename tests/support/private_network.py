@@ -38,8 +38,12 @@ def enter():
         os.execvp("unshare", [*unshare, sys.executable, *sys.argv])
 
 
+def is_there():
+    return _INSIDE in os.environ
+
+
 def require():
-    if _INSIDE not in os.environ:
+    if not is_there():
         raise unittest.SkipTest("this user may not make a network name space (unshare --net --mount)")
 
 
