@@ -98,7 +98,7 @@ class Detached(ProcessCase):
 
 class Supervised(ProcessCase):
     def runs(self, name):
-        return int(self.shell(f"wc -l < /tmp/{name}"))
+        return int(self.shell(f"cat /tmp/{name} 2>/dev/null | wc -l"))
 
     def supervise(self, name, script, *words):
         return self.detach(f"echo run >> /tmp/{name}; {script}", "--name", name, *QUICK, *words)
@@ -120,6 +120,7 @@ class Supervised(ProcessCase):
 
     def test_a_kill_is_for_good(self):
         first = self.supervise("good", "exec sleep 1000", "--restart", "always")
+        self.eventually(lambda: self.runs("good") == 1, "it runs")
         self.shell(f"kill -9 {first}")
         self.eventually(lambda: self.runs("good") == 2, "it was started again")
         pid = self.ps("good")["pid"]
