@@ -153,7 +153,7 @@ Result<void> KvmMachine::State::build() {
       });
   if (!set) return set.error();
   vcpus = *std::move(set);
-  const auto made = make();
+  auto made = make();
   vcpus->wait_until_still();
   if (!made) return made;
   if (!boots) return restore();
