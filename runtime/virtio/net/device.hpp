@@ -48,9 +48,6 @@ class Net final : public Device {
   static Result<std::unique_ptr<Net>> create(UniqueFd socket, const MacAddress& mac, std::uint16_t mtu,
                                              IoThread& thread);
 
-  // With Ethernet's head and a VLAN tag.
-  [[nodiscard]] std::size_t most_frame_bytes() const { return sent_.size(); }
-
   [[nodiscard]] std::span<const std::byte> config() const override;
   void serve(unsigned queue) override;
 

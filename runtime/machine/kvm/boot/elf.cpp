@@ -2,7 +2,9 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "runtime/machine/kvm/boot/kernel.hpp"
