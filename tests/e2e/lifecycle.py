@@ -258,6 +258,7 @@ class Checkpoints(LifeCycleCase):
 
 class Templates(LifeCycleCase):
     def test_a_sandbox_from_a_template_is_a_fresh_one(self):
+        since = time.monotonic()
         first = [self.start("create", "--accel", environment.ACCEL) for _ in range(2)]
         boxes = [self.tl.finish(client).text for client in first]
         self.assertTrue(all(boxes))
@@ -265,6 +266,9 @@ class Templates(LifeCycleCase):
         self.tl.shell(boxes[0], "echo mine > /root/note; setsid sleep 1000 & echo")
         boxes.append(self.tl.create("named"))
         boxes.append(self.tl.create("--no-template"))
+        for box in boxes:
+            lived = float(self.tl.shell(box, "cat /proc/uptime").split()[0])
+            self.assertLessEqual(lived, time.monotonic() - since + 1, "its clock has not jumped")
         for fact in range(2):
             self.assertEqual(len({self.who(box)[fact] for box in boxes}), 4)
         self.assertEqual(self.who("named")[2], "named")

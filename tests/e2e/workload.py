@@ -26,7 +26,8 @@ peer, _ = server.accept()
 fired = []
 signal.signal(signal.SIGALRM, lambda *_: fired.append(time.monotonic()))
 signal.setitimer(signal.ITIMER_REAL, 2.0)
-count, last, backwards = 0, time.monotonic(), 0
+count, began, backwards = 0, time.monotonic(), 0
+last = began
 while True:
     count += 1
     now = time.monotonic()
@@ -40,6 +41,7 @@ while True:
         gone.seek(0)
         kept = gone.read() == "".join("%08d" % i for i in range(1, count + 1))
         report = {"count": count, "echoes": echoes, "kept": kept, "backwards": backwards, "fired": len(fired),
+                  "lived": now - began,
                   "data": hashlib.sha256(data).hexdigest() == digest, "wall": time.time()}
         with open("/tmp/report.new", "w") as out: json.dump(report, out)
         os.rename("/tmp/report.new", "/tmp/report"); os.unlink("/tmp/check")
@@ -85,6 +87,8 @@ class Workload(cases.GuestCase):
         self.put(box, "/root/program.py", PROGRAM)
         self.tl.shell(box, "setsid python3 /root/program.py >/root/said 2>&1 </dev/null & echo")
         count = self.report(box)["count"]
+        since = time.monotonic()
+        lived = self.report(box)["lived"]
         gaps = random.Random(11)
         for _ in range(ROUNDS):
             self.tl.ok("suspend", "worker")
@@ -95,6 +99,7 @@ class Workload(cases.GuestCase):
             self.assertTrue(began - CLOCK <= inside <= time.time() + CLOCK, "the wall clock is right")
         found = self.report(box)
         self.assertGreater(found["count"], count)
+        self.assertLessEqual(found["lived"] - lived, time.monotonic() - since + CLOCK, "no time has passed that did not")
         said = self.tl.shell(box, "cat /root/said")
         facts = {name: found[name] for name in ("echoes", "kept", "backwards", "data", "fired")}
         self.assertEqual(facts, {"echoes": True, "kept": True, "backwards": 0, "data": True, "fired": 1}, said)

@@ -246,7 +246,7 @@ Result<void> KvmMachine::State::restore() {
   // far.
   const auto tsc = vcpus->vcpu(0).tsc();
   if (!tsc) return tsc.error();
-  return vm->set_clock(state->vm.clock.clock + (*tsc - state->tsc) * 1'000'000 / state->tsc_khz);
+  return vm->set_clock(clock_at(*state, *tsc));
 }
 
 Result<MachineState> KvmMachine::State::save() {

@@ -78,6 +78,7 @@ Result<void> get(StateReader& from, VcpuState& into) {
 Result<void> get(StateReader& from, MachineState& into) {
   if (auto got = from.expect(kBegin); !got) return got;
   if (auto got = from.get(into.tsc_khz); !got) return got;
+  if (into.tsc_khz == 0) return refuse("has a clock that stands still");
   if (auto got = from.get(into.tsc); !got) return got;
   std::uint64_t vcpus = 0;
   if (auto got = from.get(vcpus); !got) return got;
@@ -100,6 +101,15 @@ Result<void> get(StateReader& from, MachineState& into) {
 }
 
 }  // namespace
+
+std::uint64_t clock_at(const MachineState& state, std::uint64_t tsc) {
+  constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
+  const std::int64_t khz = state.tsc_khz;  // ticks in a millisecond
+  const auto ticks = static_cast<std::int64_t>(tsc - state.tsc);
+  const std::int64_t passed =
+      ticks / khz * kNanosecondsPerMillisecond + ticks % khz * kNanosecondsPerMillisecond / khz;
+  return state.vm.clock.clock + static_cast<std::uint64_t>(passed);
+}
 
 std::vector<std::byte> to_bytes(const MachineState& state) {
   StateWriter to;

@@ -23,6 +23,10 @@ struct MachineState {
   std::vector<std::byte> board;  // Board::save()
 };
 
+// What the machine's clock (vm.clock, in nanoseconds) says when the first vCPU's TSC says `tsc`. That may be
+// before the moment at which both were read: a vCPU is saved a little earlier, and goes on from there.
+[[nodiscard]] std::uint64_t clock_at(const MachineState& state, std::uint64_t tsc);
+
 [[nodiscard]] std::vector<std::byte> to_bytes(const MachineState& state);
 // kOutOfRange for bytes that to_bytes() did not make. What they mean is checked by whoever takes the parts.
 Result<MachineState> machine_state_from(std::span<const std::byte> bytes);

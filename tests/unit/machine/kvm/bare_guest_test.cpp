@@ -52,6 +52,7 @@ std::unique_ptr<BareGuest> go_on_elsewhere(BareGuest& before, std::span<const st
   before.vcpus->hold(Reason::kPaused);
   before.vcpus->wait_until_still();
   MachineState state;
+  state.tsc_khz = before.vcpus->vcpu(0).tsc_khz().value();
   state.vcpus.push_back(before.vcpus->vcpu(0).save(before.vm).value());
   state.vm = before.vm.save().value();
   state.serial = before.serial->save();

@@ -180,3 +180,14 @@ TEST_CASE("another version of a machine's state is refused at its beginning") {
   REQUIRE_FALSE(state);
   CHECK(state.error().message.find("kvm machine 1") != std::string::npos);
 }
+
+TEST_CASE("a saved clock goes on with the TSC, from before the moment it was read, too") {
+  MachineState state;
+  state.tsc_khz = 2'000'000;
+  state.tsc = 5'000'000'000'000;
+  state.vm.clock.clock = 70'000'000'000;
+  CHECK(clock_at(state, state.tsc) == 70'000'000'000);
+  CHECK(clock_at(state, state.tsc + 2'000'000) == 70'001'000'000);
+  CHECK(clock_at(state, state.tsc - 2'000'000) == 69'999'000'000);
+  CHECK(clock_at(state, state.tsc + 1'200'000'000'000) == 670'000'000'000);
+}
