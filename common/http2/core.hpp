@@ -69,7 +69,7 @@ struct Stream::Core {
 };
 
 struct Session::Impl {
-  Impl(const asio::any_io_executor& executor_of, UniqueFd fd, Role role_of, Acceptor acceptor_of);
+  Impl(const asio::any_io_executor& executor_of, Role role_of, Acceptor acceptor_of);
   ~Impl();
 
   asio::any_io_executor executor;

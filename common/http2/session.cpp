@@ -250,14 +250,12 @@ nghttp2_nv field(const char* name, const std::string& value) {
                     value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
-Session::Impl::Impl(const asio::any_io_executor& executor_of, UniqueFd fd, Role role_of, Acceptor acceptor_of)
+Session::Impl::Impl(const asio::any_io_executor& executor_of, Role role_of, Acceptor acceptor_of)
     : executor(executor_of),
-      descriptor(executor_of, fd.release()),
+      descriptor(executor_of),
       role(role_of),
       acceptor(std::move(acceptor_of)),
       wake_writer(executor_of) {
-  asio::error_code ignored;
-  descriptor.non_blocking(true, ignored);
   h2 = make_session(role, this);
 }
 
@@ -320,8 +318,20 @@ Session::~Session() {
 
 std::shared_ptr<Session> Session::create(const asio::any_io_executor& executor, UniqueFd fd, Role role,
                                          Acceptor acceptor) {
-  return std::shared_ptr<Session>(
-      new Session(std::make_unique<Impl>(executor, std::move(fd), role, std::move(acceptor))));
+  auto session = prepare(executor, role, std::move(acceptor));
+  session->attach(std::move(fd));
+  return session;
+}
+
+std::shared_ptr<Session> Session::prepare(const asio::any_io_executor& executor, Role role,
+                                          Acceptor acceptor) {
+  return std::shared_ptr<Session>(new Session(std::make_unique<Impl>(executor, role, std::move(acceptor))));
+}
+
+void Session::attach(UniqueFd fd) {
+  asio::error_code ignored;
+  impl_->descriptor.assign(fd.release(), ignored);
+  impl_->descriptor.non_blocking(true, ignored);
 }
 
 asio::awaitable<Result<void>> Session::run() {

@@ -32,6 +32,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // `acceptor` is needed by servers only. The descriptor is set non-blocking.
   static std::shared_ptr<Session> create(const asio::any_io_executor& executor, UniqueFd fd, Role role,
                                          Acceptor acceptor = {});
+  // The same in two steps: all that can be done before there is a peer, and the rest. Nothing else may be
+  // called in between.
+  static std::shared_ptr<Session> prepare(const asio::any_io_executor& executor, Role role,
+                                          Acceptor acceptor = {});
+  void attach(UniqueFd fd);
   ~Session();
 
   // Moves bytes until the connection ends: by the peer (an error that says so), by a violation of the

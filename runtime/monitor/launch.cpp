@@ -27,20 +27,27 @@ Error died() {
   return Error{ErrorCode::kFailure, "the monitor ended before the sandbox was ready", ""};
 }
 
-// What stands before the two parts of the orders.
+// What stands before the three parts of the orders.
 struct OrdersHead {
   std::uint32_t record_bytes;
   std::uint32_t entrypoint_bytes;
+  std::uint32_t warm_up_bytes;
 };
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 Result<void> send_orders(int fd, const LaunchSpec& spec) {
   const auto record = registry::format_document(spec.record);
   if (!record) return record.error();
   const OrdersHead head{static_cast<std::uint32_t>(record->size()),
-                        static_cast<std::uint32_t>(spec.entrypoint.size())};
+                        static_cast<std::uint32_t>(spec.entrypoint.size()),
+                        static_cast<std::uint32_t>(spec.warm_up.size())};
   std::string message(reinterpret_cast<const char*>(&head), sizeof head);
   message += *record;
-  message.append(reinterpret_cast<const char*>(spec.entrypoint.data()), spec.entrypoint.size());
+  message += text_of(spec.entrypoint);
+  message += text_of(spec.warm_up);
   return write_all(fd, message);
 }
 
@@ -69,16 +76,21 @@ Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id) {
   OrdersHead head{};
   if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(&head, 1))); !read)
     return read.error();
-  if (head.record_bytes > registry::kMaxDocumentBytes || head.entrypoint_bytes > guest::kMaxStartPayload)
-    return Error{ErrorCode::kFailure, "the orders are too long", ""};
-  std::string text(std::size_t{head.record_bytes} + head.entrypoint_bytes, '\0');
+  const bool too_long = head.record_bytes > registry::kMaxDocumentBytes ||
+                        head.entrypoint_bytes > guest::kMaxStartPayload ||
+                        head.warm_up_bytes > guest::kMaxStartPayload;
+  if (too_long) return Error{ErrorCode::kFailure, "the orders are too long", ""};
+  std::string text(std::size_t{head.record_bytes} + head.entrypoint_bytes + head.warm_up_bytes, '\0');
   if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(text))); !read) return read.error();
   const std::string_view all = text;
   auto parsed = registry::parse_document(id, all.substr(0, head.record_bytes));
   auto* const record = std::get_if<registry::SandboxRecord>(&parsed);
   if (record == nullptr) return Error{ErrorCode::kFailure, "the record is not readable", ""};
-  const auto entrypoint = std::as_bytes(std::span(all.substr(head.record_bytes)));
-  return LaunchOrders{std::move(*record), {entrypoint.begin(), entrypoint.end()}};
+  const auto requests = std::as_bytes(std::span(all.substr(head.record_bytes)));
+  const auto entrypoint = requests.first(head.entrypoint_bytes);
+  const auto warm_up = requests.subspan(head.entrypoint_bytes);
+  return LaunchOrders{
+      std::move(*record), {entrypoint.begin(), entrypoint.end()}, {warm_up.begin(), warm_up.end()}};
 }
 
 Result<Launch> Launch::start(LaunchSpec spec) {

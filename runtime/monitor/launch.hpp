@@ -40,6 +40,8 @@ struct LaunchSpec {
   Origin origin = Origin::kBoot;
   // A guest::ExecRequest, detached and encoded, that a guest begins with; empty: none.
   std::vector<std::byte> entrypoint;
+  // A guest::ExecRequest, encoded, that a guest has run when it becomes a template; empty: none.
+  std::vector<std::byte> warm_up;
   UniqueFd life_lock;  // held; passed on without a gap
   UniqueFd listener;   // of listen_control(): commands can connect before the monitor is there
   UniqueFd log;        // the monitor's stdout and stderr
@@ -77,7 +79,7 @@ inline constexpr int kListenerFd = 5;
 // The first thing on the link, from the creator, so that the monitor need not look for it.
 struct LaunchOrders {
   registry::SandboxRecord record;
-  std::vector<std::byte> entrypoint;  // as LaunchSpec has it
+  std::vector<std::byte> entrypoint, warm_up;  // as LaunchSpec has them
 };
 Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id);
 

@@ -42,7 +42,7 @@ class Monitor {
     std::string cpu;  // as LaunchSpec has them
     std::string template_key;
     Origin origin = Origin::kBoot;
-    std::vector<std::byte> entrypoint;
+    std::vector<std::byte> entrypoint, warm_up;
     Lifetime lifetime = Lifetime::kOwn;
     UniqueFd life_lock;  // inherited, held
     UniqueFd creator;    // our end of the creator's socket pair

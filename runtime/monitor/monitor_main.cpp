@@ -78,6 +78,7 @@ Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
   if (!orders) return orders.error();
   options.record = std::move(orders->record);
   options.entrypoint = std::move(orders->entrypoint);
+  options.warm_up = std::move(orders->warm_up);
 
   asio::io_context context(1);
   Monitor monitor(context, std::move(options), log);

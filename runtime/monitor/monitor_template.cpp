@@ -18,13 +18,9 @@ constexpr std::uint64_t kTemplateBytes = std::uint64_t{4} << 30;
 
 }  // namespace
 
-// A guest that is kept has in its page cache what the first command of every sandbox needs: the users, a
-// shell, the dynamic linker and the C library. An image without them stays cold.
 asio::awaitable<void> Monitor::warm_up() {
-  guest::ExecRequest request;
-  request.argv = {"sh", "-c", "/bin/true"};
-  request.listed = false;
-  const auto ran = co_await run_in_guest(*agent_, guest::encode(request), kAgentLimit);
+  if (options_.warm_up.empty()) co_return;
+  const auto ran = co_await run_in_guest(*agent_, std::move(options_.warm_up), kAgentLimit);
   if (!ran) log_.info("{}", ran.error().within("run a first command").message);
 }
 

@@ -230,6 +230,9 @@ Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeL
   spec.cpu = draft.cpu;
   spec.origin = draft.origin;
   if (draft.origin == monitor::Origin::kBoot) spec.template_key = draft.template_key;
+  if (!spec.template_key.empty()) {
+    if (const auto first = warm_up_request(draft.config)) spec.warm_up = guest::encode(*first);
+  }
   const bool own = !draft.record.entrypoint.empty();
   if (own || request.image_entrypoint == ImageEntrypoint::kStart) {
     const auto entrypoint = entrypoint_request(draft.record.entrypoint, draft.config);

@@ -97,4 +97,12 @@ Result<std::optional<guest::ExecRequest>> entrypoint_request(const std::vector<s
   return std::optional(*std::move(request));
 }
 
+Result<guest::ExecRequest> warm_up_request(const storage::ImageConfig& image) {
+  ExecOptions options;
+  options.command = {"sh", "-c", "/bin/true"};
+  auto request = exec_request(options, image);
+  if (request) request->listed = false;
+  return request;
+}
+
 }  // namespace tl

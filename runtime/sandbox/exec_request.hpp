@@ -21,4 +21,9 @@ Result<guest::ExecRequest> exec_request(const ExecOptions& options, const storag
 Result<std::optional<guest::ExecRequest>> entrypoint_request(const std::vector<std::string>& own,
                                                              const storage::ImageConfig& image);
 
+// The command that a guest runs before it is kept as a template, as whom and where every command of its image
+// runs by default: then users and folders, a shell, the dynamic linker and the C library are in its memory.
+// An image without them stays cold.
+Result<guest::ExecRequest> warm_up_request(const storage::ImageConfig& image);
+
 }  // namespace tl

@@ -6,6 +6,7 @@
 #include <linux/random.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,15 +63,23 @@ Result<void> keep_file(const std::string& path, const std::string& contents, uns
   return {};
 }
 
-Result<void> set_names(const Configuration& configuration) {
-  const std::string& hostname = configuration.hostname;
+Result<void> set_hostname(const std::string& hostname) {
   if (::sethostname(hostname.c_str(), hostname.size()) != 0) return errno_error("set the hostname");
   ::mkdir("/etc", 0755);
   auto kept = keep_file("/etc/hostname", hostname + "\n", 0644);
   if (!kept) return kept;
   const auto hosts = read_file(AT_FDCWD, "/etc/hosts", kMaxEtcFile);
-  kept = keep_file("/etc/hosts", with_host(hosts ? *hosts : "", hostname), 0644);
-  if (!kept) return kept;
+  return keep_file("/etc/hosts", with_host(hosts ? *hosts : "", hostname), 0644);
+}
+
+// Nobody has been in a template since we named it.
+Result<void> set_names(const Configuration& configuration) {
+  utsname present = {};
+  const bool has_its_name = configuration.restored == Restored::kFresh && ::uname(&present) == 0 &&
+                            configuration.hostname == present.nodename;
+  if (!has_its_name) {
+    if (auto set = set_hostname(configuration.hostname); !set) return set;
+  }
   return keep_file("/etc/machine-id", configuration.machine_id + "\n", 0444);
 }
 
@@ -84,6 +93,12 @@ Result<void> set_network(const Configuration& configuration) {
   std::string resolvers;
   for (const auto& resolver : network.resolvers) resolvers += "nameserver " + resolver + "\n";
   return keep_file("/etc/resolv.conf", resolvers, 0644);
+}
+
+void note(ConfigureReport& report, const Result<void>& result) {
+  if (result) return;
+  if (!report.error.empty()) report.error += "; ";
+  report.error += result.error().message;
 }
 
 std::vector<std::string_view> words_of(std::string_view line) {
@@ -120,18 +135,22 @@ std::string with_host(const std::string& hosts, const std::string& hostname) {
 
 ConfigureReport configure_guest(const Configuration& configuration) {
   ConfigureReport report;
-  const auto note = [&report](const Result<void>& result) {
-    if (result) return;
-    if (!report.error.empty()) report.error += "; ";
-    report.error += result.error().message;
-  };
-  note(set_clock(configuration.wall_clock));
-  note(add_entropy(configuration.entropy));
-  note(set_names(configuration));
-  note(set_network(configuration));
-  // The kernel makes its own when it is first asked, and nobody has asked a template yet.
-  if (configuration.restored == Restored::kCopied) note(renew_boot_id());
-  if (configuration.disk_mib > 0) note(grow_root(configuration.disk_mib));
+  note(report, set_clock(configuration.wall_clock));
+  note(report, add_entropy(configuration.entropy));
+  // A template has the size that it should have, and the kernel makes a boot id when it is first asked for
+  // one.
+  if (configuration.restored == Restored::kFresh) return report;
+  note(report, set_names(configuration));
+  note(report, set_network(configuration));
+  if (configuration.restored == Restored::kCopied) note(report, renew_boot_id());
+  if (configuration.disk_mib > 0) note(report, grow_root(configuration.disk_mib));
+  return report;
+}
+
+ConfigureReport take_identity(const Configuration& configuration) {
+  ConfigureReport report;
+  note(report, set_names(configuration));
+  note(report, set_network(configuration));
   return report;
 }
 

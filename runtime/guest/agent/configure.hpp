@@ -11,8 +11,13 @@
 // commands run; on any one thread, for it writes to the root file system.
 namespace tl::guest {
 
-// Does all that it can; the report names everything that failed.
+// Does all that it can; the report names everything that failed. A guest that goes on from a template is left
+// to take_identity() for the rest.
 ConfigureReport configure_guest(const Configuration& configuration);
+
+// The names and the hardware address of a guest that goes on from a template, which needs them only when
+// something is to run in it.
+ConfigureReport take_identity(const Configuration& configuration);
 
 // Grows the mounted ext4 root file system of /dev/vda to so many MiB; does nothing when it is as large
 // already.

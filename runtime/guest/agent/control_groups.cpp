@@ -62,9 +62,7 @@ Result<void> ControlGroups::make() {
 }
 
 void ControlGroups::keep_open() const {
-  const std::string path = file(kCommands, "cgroup.freeze");
-  const auto frozen = read_file(AT_FDCWD, path, kMaxFile);
-  if (frozen && frozen->starts_with('1')) static_cast<void>(write_file(path, "0"));
+  static_cast<void>(write_file(file(kCommands, "cgroup.freeze"), "0"));
 }
 
 // "0" is whoever writes it. What would hand out the controllers of a group moves everybody out of it first

@@ -85,7 +85,11 @@ asio::awaitable<bool> Link::echo(Handshake handshake) {
 }
 
 asio::awaitable<void> Link::run(bool& greeted) {
+  std::shared_ptr<http2::Session> session;
   for (;;) {
+    // Before anybody is there: a guest that is saved meanwhile has done it for all that go on from there.
+    if (!session)
+      session = http2::Session::prepare(executor_, http2::Session::Role::kServer, sessions_.accept);
     const Handshake handshake = co_await hunt();
     const bool there = co_await echo(handshake);
     if (!there) continue;
@@ -95,12 +99,12 @@ asio::awaitable<void> Link::run(bool& greeted) {
       log_.info("link: {}", port.error().message);
       continue;
     }
-    const auto session =
-        http2::Session::create(executor_, std::move(*port), http2::Session::Role::kServer, sessions_.accept);
+    session->attach(std::move(*port));
     // Looking at the port takes what has arrived out of the virtqueue, and the driver wakes nobody for what
     // is not in there any more: two who watch lose what came when the other looked.
     if (auto left = watch(EPOLL_CTL_DEL); !left) log_.info("link: {}", left.error().message);
     co_await session->run();
+    session.reset();
     sessions_.ended();
     if (auto watched = watch(EPOLL_CTL_ADD); !watched) log_.info("link: {}", watched.error().message);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/reboot.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include "runtime/guest/agent/job_thread.hpp"
 #include "runtime/guest/agent/link.hpp"
 #include "runtime/guest/agent/metrics.hpp"
+#include "runtime/guest/agent/network.hpp"
 #include "runtime/guest/agent/oom_watch.hpp"
 #include "runtime/guest/agent/power.hpp"
 #include "runtime/guest/agent/quiescence.hpp"
@@ -44,11 +46,23 @@ void run_until(asio::io_context& io, const bool& happened) {
   }
 }
 
-// Writes to the root file system, which somebody inside may have frozen, and grows it, which takes long.
+// Memory is had in advance and kept: a guest that goes on from a template would have all of the kernel's work
+// on address spaces before it answers.
+void keep_memory() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_TOP_PAD, 512 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 8 << 20);
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+
+// Writes to the root file system, which somebody inside may have frozen, and grows it, which takes long. A
+// template has had nobody inside, and is as large as it shall be.
 asio::awaitable<ConfigureReport> configure_beside(JobThread& jobs, std::string boot_error,
                                                   Configuration configuration, bool* done) {
   ConfigureReport report{std::move(boot_error)};
-  if (report.error.empty()) {
+  if (report.error.empty() && configuration.restored == Restored::kFresh) {
+    report = configure_guest(configuration);
+  } else if (report.error.empty()) {
     // A name of its own: g++ 12 would destroy it twice as a temporary of the call.
     std::function<ConfigureReport()> job = [configuration = std::move(configuration)] {
       return configure_guest(configuration);
@@ -92,6 +106,7 @@ void run_for_ever(asio::io_context& io, Result<Worker>& worker, const Log& log) 
 }
 
 void run() {
+  keep_memory();
   prepare_signals(power_signals());
   const auto prepared = prepare_initramfs();
   const UniqueFd messages(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
@@ -122,7 +137,8 @@ void run() {
   context.killed_for_memory = [&oom](pid_t pid) { return oom.killed(pid); };
   Terminals terminals(context, kTerminalLease);
   Processes processes(context);
-  Service service(context, {terminals, processes}, {freeze, quiescence}, {configure, read_metrics}, log);
+  Service service(context, {terminals, processes}, {freeze, quiescence},
+                  {configure, take_identity, read_metrics}, log);
   bool greeted = false;
   asio::co_spawn(io, serve_port(io.get_executor(), &service, &greeted, log), asio::detached);
 
@@ -134,6 +150,7 @@ void run() {
   run_until(io, configured);
   io.poll();  // sends the answer
   furnish();
+  settle_link();
   if (const auto made = groups.make(); !made) log.info("boot: {}", made.error().message);
   context.no_input = UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   service.reach(Service::Stage::kWhole);

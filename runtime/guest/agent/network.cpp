@@ -129,12 +129,19 @@ Result<unsigned> find_card() {
   return card;
 }
 
-// The addresses are given: none is to be asked for, made up or announced when the card goes up.
+// The addresses are given: none is to be asked for, made up or announced when the card goes up. What is
+// reported of multicast groups is reported once and at once, not for seconds from then on, in which the guest
+// may be saved and gone on with many times.
 void leave_ipv6_to_us() {
-  for (const auto& [name, value] : {std::pair("accept_ra", "0"), std::pair("addr_gen_mode", "1")}) {
-    const auto file =
-        open_at(AT_FDCWD, std::string("/proc/sys/net/ipv6/conf/") + kCard + "/" + name, O_WRONLY);
-    if (file) static_cast<void>(write_all(file->get(), std::string_view(value)));
+  constexpr std::array<std::pair<const char*, std::string_view>, 4> kSettings = {{
+      {"mld_qrv", "1"},
+      {"conf/eth0/mldv2_unsolicited_report_interval", "10"},
+      {"conf/eth0/accept_ra", "0"},
+      {"conf/eth0/addr_gen_mode", "1"},
+  }};
+  for (const auto& [name, value] : kSettings) {
+    const auto file = open_at(AT_FDCWD, std::string("/proc/sys/net/ipv6/") + name, O_WRONLY);
+    if (file) static_cast<void>(write_all(file->get(), value));
   }
 }
 
@@ -151,6 +158,17 @@ Result<void> bring_up_network(const NetworkSetup& network) {
     add_route(requests, *card, subnet);
   }
   return requests.send();
+}
+
+void settle_link() {
+  const auto card = find_card();
+  if (!card) return;
+  ifinfomsg message = {};
+  message.ifi_family = AF_UNSPEC;
+  message.ifi_index = static_cast<int>(*card);
+  Requests requests;
+  requests.begin(RTM_GETLINK, 0, message);
+  static_cast<void>(requests.send());
 }
 
 // By ioctl, which is less code for an emulated guest to run than netlink is.

@@ -208,7 +208,15 @@ asio::awaitable<void> Service::configure(std::shared_ptr<http2::Stream> stream) 
     if (!released) report.error = released.error().message;
   }
   if (!report.error.empty()) log_.info("configure: {}", report.error);
+  const bool fresh = configuration->restored == Restored::kFresh;
+  StartGate::Hold nobody_starts;
+  if (fresh) nobody_starts = exec_.gate.close();
   co_await answer(stream, 200, encode(report));
+  if (!fresh) co_return;
+  // Until the first command comes there is time for what only matters to commands.
+  co_await stream->wait_ended();
+  report = guest_.take_identity(*configuration);
+  if (!report.error.empty()) log_.info("identity: {}", report.error);
 }
 
 asio::awaitable<void> Service::freeze(std::shared_ptr<http2::Stream> stream) {

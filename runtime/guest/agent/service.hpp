@@ -26,6 +26,8 @@ class Service {
   // What depends on being PID 1 of a sandbox, and is something else in tests.
   struct Guest {
     std::function<asio::awaitable<ConfigureReport>(Configuration)> configure;
+    // What is left of it for a guest that goes on from a template; does not wait for anything.
+    std::function<ConfigureReport(const Configuration&)> take_identity;
     std::function<Metrics()> metrics;
   };
 

@@ -223,3 +223,21 @@ TEST_CASE("the real agent refuses what it does not know") {
   bad.machine_id = "short";
   CHECK_FALSE(run(io, client->configure(bad, 60s)));
 }
+
+TEST_CASE("what goes on from a template has its identity before a command runs in it") {
+  asio::io_context io;
+  AgentProcess agent;
+  const auto client = agent.connect(io);
+  const std::string file = agent.groups().folder + "/hostname";
+  auto fresh = configuration();
+  fresh.restored = Restored::kFresh;
+  for (const char* hostname : {"one", "two"}) {
+    fresh.hostname = hostname;
+    REQUIRE(run(io, client->configure(fresh, 60s)));
+    CHECK(run(io, test::execute(client.get(), command({"cat", file}), "")).out == hostname);
+  }
+  fresh.restored = Restored::kResumed;
+  fresh.hostname = "three";
+  REQUIRE(run(io, client->configure(fresh, 60s)));
+  CHECK(run(io, test::execute(client.get(), command({"cat", file}), "")).out == "two");
+}

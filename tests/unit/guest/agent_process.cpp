@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include <asio/detached.hpp>
 
@@ -52,9 +54,14 @@ namespace {
   const auto configure = [](Configuration configuration) -> asio::awaitable<ConfigureReport> {
     co_return ConfigureReport{configuration.hostname == "bad" ? "it is bad" : ""};
   };
+  const auto take_identity = [&group_folder](const Configuration& configuration) {
+    std::ofstream(std::filesystem::path(group_folder) / "hostname") << configuration.hostname;
+    return ConfigureReport();
+  };
   Terminals terminals(context, terminal_lease);
   Processes processes(context);
-  Service service(context, {terminals, processes}, {freeze, quiescence}, {configure, read_metrics}, log);
+  Service service(context, {terminals, processes}, {freeze, quiescence},
+                  {configure, take_identity, read_metrics}, log);
   service.reach(Service::Stage::kWhole);
   auto link =
       Link::create(io.get_executor(), std::move(port),
