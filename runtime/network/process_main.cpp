@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tl-net: the network of one sandbox, from the guest's card to sockets of this process. It parses what a
-// hostile guest sends, and so it has nothing but its two sockets, starts nothing, and is alone in its memory.
+// hostile guest sends, and so it has nothing but its two sockets, may do little else, and is alone in its
+// memory.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 
 #include "common/io.hpp"
 #include "runtime/network/cable.hpp"
+#include "runtime/network/confinement.hpp"
 #include "runtime/network/firewall.hpp"
 #include "runtime/network/process.hpp"
 #include "runtime/network/stack.hpp"
@@ -96,6 +98,7 @@ Result<void> Process::run() {
   auto stack = Stack::create([this](Frame frame) { deliver(frame); });
   if (!stack) return stack.error();
   stack_ = *std::move(stack);
+  if (auto confined = confine(); !confined) return confined;
   std::vector<pollfd> polled;
   for (;;) {
     const bool full = cable_.is_full();

@@ -131,6 +131,13 @@ class World(NetworkCase):
         route = f"ip route add 127.9.9.9/32 via 10.0.2.2 table local 2>&1; curl -sS -m 10 http://127.9.9.9:{PORT}/"
         self.assertNotIn("hello", self.tl.sbx("exec", self.box, "--user", "root", "--", "sh", "-c", route).text)
 
+    def test_who_reads_packets_is_confined(self):
+        [process] = [each for each in self.tl.processes() if "tl-net" in each.program]
+        with open(f"/proc/{process.pid}/status") as status:
+            facts = dict(line.split(":\t", 1) for line in status.read().splitlines())
+        self.assertEqual((facts["Seccomp"], facts["NoNewPrivs"]), ("2", "1"))
+        self.assertReaches(self.box, HOST)
+
     def test_a_flood_costs_the_host_little(self):
         [process] = [each for each in self.tl.processes() if "tl-net" in each.program]
         self.assertGreater(int(self.python(self.box, FLOOD)), 100)
