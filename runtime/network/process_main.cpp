@@ -127,7 +127,7 @@ Result<void> main() {
   const UniqueFd log(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
   ::dup2(nowhere->get(), STDERR_FILENO);
   Process process;
-  const auto ran = process.run();
+  auto ran = process.run();
   if (!ran) static_cast<void>(write_all(log.get(), "tl-net: " + ran.error().message + "\n"));
   return ran;
 }

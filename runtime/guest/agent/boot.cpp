@@ -95,8 +95,9 @@ Result<UniqueFd> open_agent_port() {
 Result<void> enter_root_disk() {
   ::mkdir("/newroot", 0755);
   // discard: what is deleted inside is space again outside. noinit_itable: the inode tables of fresh groups
-  // need no zeroes written, they read as zeroes anyway and would take the host's space. no_prefetch_block_bitmaps:
-  // else a kernel thread reads them half a second after the boot, and in every guest that goes on from then.
+  // need no zeroes written, they read as zeroes anyway and would take the host's space.
+  // no_prefetch_block_bitmaps: else a kernel thread reads them half a second after the boot, and in every
+  // guest that goes on from then.
   if (::mount(kRootDevice, "/newroot", "ext4", MS_NOATIME,
               "discard,noinit_itable,no_prefetch_block_bitmaps") != 0) {
     return errno_error("mount the root disk");

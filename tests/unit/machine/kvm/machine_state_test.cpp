@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <string>
 
 #include "common/saved_state.hpp"
@@ -47,7 +48,7 @@ MachineState saved() {
 
 template <typename T>
 bool same(const T& a, const T& b) {
-  return std::memcmp(&a, &b, sizeof a) == 0;
+  return std::ranges::equal(std::as_bytes(std::span(&a, 1)), std::as_bytes(std::span(&b, 1)));
 }
 
 // Its own allocation, so that a sanitizer sees a look behind its end.
