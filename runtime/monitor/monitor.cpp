@@ -65,10 +65,11 @@ guest::NetworkSetup::Subnet subnet(const char* address, unsigned bits, const cha
           text_of(network::Address::parse(gateway)->wire())};
 }
 
-guest::NetworkSetup network_setup(const std::string& id) {
+guest::NetworkSetup network_setup(const std::string& id, Origin origin) {
   guest::NetworkSetup setup;
   const network::MacAddress mac = network::mac_of(id);
   setup.mac = text_of(std::as_bytes(std::span(mac)));
+  if (origin != Origin::kBoot) return setup;  // what goes on has the rest
   setup.subnets = {subnet(network::kGuest4, network::kBits4, network::kGateway4),
                    subnet(network::kGuest6, network::kBits6, network::kGateway6)};
   setup.resolvers = {network::kResolver4};
@@ -265,7 +266,7 @@ asio::awaitable<Result<void>> Monitor::configure_agent() {
   configuration.disk_mib = record_.resources.disk_mb;
   configuration.machine_id = machine_id_of(record_.sandbox_id);
   configuration.restored = restored_from(options_.origin);
-  configuration.network = network_setup(record_.sandbox_id);
+  configuration.network = network_setup(record_.sandbox_id, options_.origin);
   auto configured = co_await agent_->configure(std::move(configuration), kBootLimit);
   co_return configured;
 }
