@@ -77,8 +77,8 @@ class SlowReaders(cases.SandboxCase):
         while piece := client.stdout.read(MIB):
             self.assertEqual(piece.count(0), len(piece))
             received += len(piece)
-        self.assertEqual(received, length)
-        self.assertEqual(self.tl.finish(client).code, 0)
+        outcome = self.tl.finish(client)
+        self.assertEqual((received, outcome.code), (length, 0), outcome)
 
 
 class Crowds(cases.SandboxCase):
