@@ -329,9 +329,11 @@ std::shared_ptr<Session> Session::prepare(const asio::any_io_executor& executor,
 }
 
 void Session::attach(UniqueFd fd) {
-  asio::error_code ignored;
-  impl_->descriptor.assign(fd.release(), ignored);
-  impl_->descriptor.non_blocking(true, ignored);
+  asio::error_code failed;
+  impl_->descriptor.assign(fd.get(), failed);
+  if (failed) return;  // run() tells
+  static_cast<void>(fd.release());
+  impl_->descriptor.non_blocking(true, failed);
 }
 
 asio::awaitable<Result<void>> Session::run() {

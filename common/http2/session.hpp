@@ -33,7 +33,7 @@ class Session : public std::enable_shared_from_this<Session> {
   static std::shared_ptr<Session> create(const asio::any_io_executor& executor, UniqueFd fd, Role role,
                                          Acceptor acceptor = {});
   // The same in two steps: all that can be done before there is a peer, and the rest. Nothing else may be
-  // called in between.
+  // called in between. A descriptor that cannot be waited for is closed, and run() fails.
   static std::shared_ptr<Session> prepare(const asio::any_io_executor& executor, Role role,
                                           Acceptor acceptor = {});
   void attach(UniqueFd fd);
