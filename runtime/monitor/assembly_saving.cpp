@@ -28,7 +28,6 @@ using snapshot::MachineState;
 using snapshot::MemoryImage;
 
 constexpr int kDevices = 2;  // one more whenever machines get other devices; 2: a network card
-constexpr unsigned kFillThreads = 2;
 // Of a guest that boots before its network is started: it has no use for one until long after, and everybody
 // waits for the guest.
 constexpr std::chrono::milliseconds kHeadStart(20);
@@ -79,7 +78,7 @@ Result<void> Assembly::map_memory() {
 }
 
 Result<void> Assembly::fill_memory_file() {
-  const auto read = restored_->read_into(memory_file_.get(), kFillThreads);
+  const auto read = restored_->read_into(memory_file_.get());
   restored_.reset();
   if (!read) return read.error().within("read the saved memory");
   return {};

@@ -61,10 +61,10 @@ class MemoryImage {
   // object, saves to it and exports. After a failure the reservation holds anything.
   Result<Mapped> map_private(std::byte* at, std::size_t max_mappings = kMaxMappings) const;
 
-  // Copies the pages that the image has into a memory that is zero, with `threads` threads. Returns how many
-  // bytes. For memory that others map, by a descriptor; for our own, in place.
-  [[nodiscard]] Result<std::uint64_t> read_into(int memfd, unsigned threads) const;
-  [[nodiscard]] Result<std::uint64_t> read_into(std::span<std::byte> zeroed, unsigned threads) const;
+  // Copies the pages that the image has into a memory that is zero. Returns how many bytes. For memory that
+  // others map, by a descriptor; for our own, in place.
+  [[nodiscard]] Result<std::uint64_t> read_into(int memfd) const;
+  [[nodiscard]] Result<std::uint64_t> read_into(std::span<std::byte> zeroed) const;
 
   // Makes the present image, which has been saved, the base of another folder that has no memory yet. With
   // only one of base and delta it takes no copy: a delta becomes this folder's base first, so that no later
@@ -95,8 +95,8 @@ class MemoryImage {
     const Layer* layer;
     PageRun run;
   };
-  // Where to read the image's pages: runs of one file each, of at most so many pages.
-  [[nodiscard]] std::vector<Piece> pieces(std::uint64_t most_pages) const;
+  // Where to read the image's pages: runs of one file each.
+  [[nodiscard]] std::vector<Piece> pieces() const;
   // What makes the image of its base.
   [[nodiscard]] std::vector<Piece> pieces_over_base() const;
 

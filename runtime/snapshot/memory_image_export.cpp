@@ -68,7 +68,7 @@ Result<void> MemoryImage::merge_into(int other_folder, Durability durability) co
   if (!file) return file.error();
   if (::ftruncate(file->get(), static_cast<off_t>(ram_bytes_)) != 0) return errno_error("size the memory");
   MemoryMap map = MemoryMap::make(ram_bytes_, "");
-  for (const Piece& piece : pieces(pages())) {
+  for (const Piece& piece : pieces()) {
     if (auto copied = copy(piece.layer->file.get(), file->get(), piece.run.first * kPageBytes,
                            piece.run.count * kPageBytes);
         !copied)

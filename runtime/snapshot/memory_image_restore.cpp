@@ -4,11 +4,6 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
-#include <atomic>
-#include <functional>
-#include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "common/io.hpp"
 #include "runtime/snapshot/memory_image.hpp"
@@ -16,8 +11,6 @@
 
 namespace tl::snapshot {
 namespace {
-
-constexpr std::uint64_t kPiecePages = 1024;  // what a thread copies at a time
 
 Result<void> map_over(std::byte* at, std::uint64_t bytes, int file, std::uint64_t offset) {
   const int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | (file < 0 ? MAP_ANONYMOUS : 0);
@@ -33,32 +26,6 @@ bool holes_take_space(int file) {
   return ::fstatfs(file, &status) == 0 && status.f_type == TMPFS_MAGIC;
 }
 
-// Does `work(0)` … `work(count-1)`, each once, on `threads` threads; the first failure ends it.
-Result<void> in_parallel(std::size_t count, unsigned threads,
-                         const std::function<Result<void>(std::size_t)>& work) {
-  std::atomic<std::size_t> next = 0;
-  std::mutex mutex;
-  Result<void> outcome;
-  const auto take_turns = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      auto done = work(i);
-      if (done) continue;
-      next = count;
-      const std::lock_guard lock(mutex);
-      outcome = std::move(done);
-    }
-  };
-  std::vector<std::thread> helpers;
-  try {
-    while (helpers.size() + 1 < std::min<std::size_t>(threads, count)) helpers.emplace_back(take_turns);
-  } catch (const std::system_error&) {
-    // The host gives no more threads; the work is done all the same.
-  }
-  take_turns();
-  for (std::thread& helper : helpers) helper.join();
-  return outcome;
-}
-
 }  // namespace
 
 Result<MemoryImage::Mapped> MemoryImage::map_private(std::byte* at, std::size_t max_mappings) const {
@@ -70,7 +37,7 @@ Result<MemoryImage::Mapped> MemoryImage::map_private(std::byte* at, std::size_t 
     return fail(mapped.error());
   Mapped result{1, 0};
 
-  auto over = is_whole ? pieces_over_base() : pieces(pages());
+  auto over = is_whole ? pieces_over_base() : pieces();
   // A mapping in the middle of another leaves three.
   const std::size_t most = (max_mappings - 1) / 2;
   if (over.size() > most) {
@@ -99,16 +66,10 @@ std::vector<MemoryImage::Piece> MemoryImage::pieces_over_base() const {
   return found;
 }
 
-std::vector<MemoryImage::Piece> MemoryImage::pieces(std::uint64_t most_pages) const {
+std::vector<MemoryImage::Piece> MemoryImage::pieces() const {
   std::vector<Piece> found;
   const auto add = [&](const Layer& layer, const PageSet& of_layer) {
-    for (PageRun run : of_layer.runs()) {
-      for (; run.count > 0; run.first += most_pages) {
-        const std::uint64_t count = std::min(run.count, most_pages);
-        found.push_back({&layer, {run.first, count}});
-        run.count -= count;
-      }
-    }
+    for (const PageRun& run : of_layer.runs()) found.push_back({&layer, run});
   };
   if (base_)
     add(*base_, delta_ ? base_->map.stored - delta_->map.stored - delta_->map.zero : base_->map.stored);
@@ -116,23 +77,23 @@ std::vector<MemoryImage::Piece> MemoryImage::pieces(std::uint64_t most_pages) co
   return found;
 }
 
-Result<std::uint64_t> MemoryImage::read_into(std::span<std::byte> zeroed, unsigned threads) const {
+Result<std::uint64_t> MemoryImage::read_into(std::span<std::byte> zeroed) const {
   TL_CHECK(zeroed.size() == ram_bytes_);
-  const auto all = pieces(kPiecePages);
-  std::atomic<std::uint64_t> total = 0;
-  const auto done = in_parallel(all.size(), threads, [&](std::size_t i) -> Result<void> {
-    const std::uint64_t offset = all[i].run.first * kPageBytes;
-    const auto target = zeroed.subspan(offset, all[i].run.count * kPageBytes);
+  std::uint64_t total = 0;
+  for (const Piece& piece : pieces()) {
+    const std::uint64_t offset = piece.run.first * kPageBytes;
+    const auto target = zeroed.subspan(offset, piece.run.count * kPageBytes);
+    if (auto got = pread_exact(piece.layer->file.get(), target, offset); !got)
+      return within(got.error(), "read the memory of");
     total += target.size();
-    return pread_exact(all[i].layer->file.get(), target, offset);
-  });
-  if (!done) return within(done.error(), "read the memory of");
-  return total.load();
+  }
+  return total;
 }
 
 // Measured against pread(2) into a mapping of the memfd, against a buffer in between and against sendfile(2):
-// writing the memfd from a mapping of the file is twice as fast as the first and needs no copy of its own.
-Result<std::uint64_t> MemoryImage::read_into(int memfd, unsigned threads) const {
+// writing the memfd from a mapping of the file is twice as fast as the first and needs no copy of its own. A
+// second thread only takes a processor from others: Linux lets one at a time write to a memfd.
+Result<std::uint64_t> MemoryImage::read_into(int memfd) const {
   std::vector<ReadableMapping> mappings;
   std::vector<const Layer*> layers;
   for (const auto* layer : {&base_, &delta_}) {
@@ -142,17 +103,15 @@ Result<std::uint64_t> MemoryImage::read_into(int memfd, unsigned threads) const 
     mappings.push_back(*std::move(mapping));
     layers.push_back(&**layer);
   }
-  const auto all = pieces(kPiecePages);
-  std::atomic<std::uint64_t> total = 0;
-  const auto done = in_parallel(all.size(), threads, [&](std::size_t i) -> Result<void> {
-    const std::uint64_t offset = all[i].run.first * kPageBytes;
-    const std::size_t which = all[i].layer == layers.front() ? 0 : 1;
-    const auto source = mappings[which].bytes().subspan(offset, all[i].run.count * kPageBytes);
+  std::uint64_t total = 0;
+  for (const Piece& piece : pieces()) {
+    const std::uint64_t offset = piece.run.first * kPageBytes;
+    const std::size_t which = piece.layer == layers.front() ? 0 : 1;
+    const auto source = mappings[which].bytes().subspan(offset, piece.run.count * kPageBytes);
+    if (auto put = pwrite_all(memfd, source, offset); !put) return within(put.error(), "read the memory of");
     total += source.size();
-    return pwrite_all(memfd, source, offset);
-  });
-  if (!done) return within(done.error(), "read the memory of");
-  return total.load();
+  }
+  return total;
 }
 
 }  // namespace tl::snapshot

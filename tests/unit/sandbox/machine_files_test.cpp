@@ -77,7 +77,7 @@ struct Fixture {
     INFO((image ? "" : image.error().message));
     REQUIRE(image);
     std::vector<std::byte> ram(kBytes);
-    REQUIRE(image->read_into(std::span(ram), 1));
+    REQUIRE(image->read_into(std::span(ram)));
     const auto state = snapshot::MachineState::load(open_folder(path).get(), fingerprint());
     REQUIRE(state);
     CHECK(std::all_of(ram.begin(), ram.end(), [&](std::byte b) { return b == state->front(); }));
