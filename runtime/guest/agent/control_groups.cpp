@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <span>
 #include <sstream>
 #include <string_view>
 #include <vector>
@@ -53,16 +54,20 @@ std::string ControlGroups::file(const std::string& name, const char* what) const
 
 Result<void> ControlGroups::make() {
   entrance_.reset();
+  freezer_.reset();
   const std::string group = root_ + "/" + kCommands;
   if (::mkdir(group.c_str(), 0755) != 0 && errno != EEXIST) return errno_error("make " + group);
   auto entrance = open_at(AT_FDCWD, group, O_PATH | O_DIRECTORY);
   if (!entrance) return entrance.error();
   entrance_ = std::move(*entrance);
+  if (auto freezer = open_at(AT_FDCWD, file(kCommands, "cgroup.freeze"), O_WRONLY))
+    freezer_ = std::move(*freezer);
   return {};
 }
 
 void ControlGroups::keep_open() const {
-  static_cast<void>(write_file(file(kCommands, "cgroup.freeze"), "0"));
+  constexpr std::string_view kThawed = "0";
+  if (freezer_) static_cast<void>(pwrite_all(freezer_.get(), std::as_bytes(std::span(kThawed)), 0));
 }
 
 // "0" is whoever writes it. What would hand out the controllers of a group moves everybody out of it first

@@ -47,6 +47,7 @@ class ControlGroups {
   enum class Frozen { kByUs, kBefore };
   std::string root_, proc_;
   UniqueFd entrance_;
+  UniqueFd freezer_;  // of the group of commands, open in advance: each command asks for it
   std::map<std::string, Frozen> told_;
 };
 

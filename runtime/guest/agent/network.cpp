@@ -123,6 +123,12 @@ void set_link(Requests& requests, unsigned card, const std::string& mac, unsigne
   requests.attribute(IFLA_ADDRESS, mac);
 }
 
+// For ioctls about the card; open from its first use on. One thread at a time opens it.
+const UniqueFd& control_socket() {
+  static const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return socket;
+}
+
 Result<unsigned> find_card() {
   const unsigned card = ::if_nametoindex(kCard);
   if (card == 0) return errno_error(std::string("find ") + kCard);
@@ -169,11 +175,13 @@ void settle_link() {
   Requests requests;
   requests.begin(RTM_GETLINK, 0, message);
   static_cast<void>(requests.send());
+  static_cast<void>(control_socket());
 }
 
-// By ioctl, which is less code for an emulated guest to run than netlink is.
+// By ioctl, which is less code for an emulated guest to run than netlink is, and by a socket that
+// settle_link() has opened in what goes on from a template.
 Result<void> set_mac(const std::string& mac) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd& socket = control_socket();
   if (!socket) return errno_error("open a socket");
   ifreq request = {};
   std::strcpy(request.ifr_name, kCard);

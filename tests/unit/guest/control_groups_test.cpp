@@ -106,6 +106,7 @@ TEST_CASE_METHOD(Fixture, "kernel threads that somebody moved to a group are sen
 
 TEST_CASE_METHOD(Fixture, "a command that is about to start finds its group running") {
   folder.add("tl");
+  REQUIRE(groups.make());
   groups.keep_open();
   CHECK(folder.read("tl/cgroup.freeze") == "0\n");
   folder.write("tl/cgroup.freeze", "1\n");
