@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/command_tree.hpp"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "cli/exit_statuses.hpp"
 #include "cli/values.hpp"
 #include "cli/verbs/verbs.hpp"
@@ -32,7 +36,41 @@ Command make_image() {
   return image;
 }
 
-Command make_sbx() {
+struct Verb {
+  std::string_view name;
+  Command (*make)();
+};
+
+// As 'tl sbx --help' lists them.
+constexpr std::array kVerbs{
+    Verb{"create", make_create},
+    Verb{"ls", make_ls},
+    Verb{"describe", make_describe},
+    Verb{"name", make_name},
+    Verb{"exec", make_exec},
+    Verb{"run", make_run},
+    Verb{"cp", make_cp},
+    Verb{"ps", make_ps},
+    Verb{"logs", make_logs},
+    Verb{"kill", make_kill},
+    Verb{"restart", make_restart},
+    Verb{"ssh", make_ssh},
+    Verb{"pty", make_pty},
+    Verb{"tunnel", make_tunnel},
+    Verb{"port", make_port},
+    Verb{"terminate", make_terminate},
+    Verb{"suspend", make_suspend},
+    Verb{"resume", make_resume},
+    Verb{"checkpoint", make_checkpoint},
+    Verb{"copy", make_copy},
+    Verb{"update", make_update},
+    Verb{"image", make_image},
+    Verb{"doctor", make_doctor},
+    Verb{"prune", make_prune},
+};
+
+// With this one only, where it is one.
+Command make_sbx(std::string_view verb_typed) {
   Command sbx;
   sbx.name = "sbx";
   sbx.summary = "create sandboxes and run commands in them";
@@ -51,36 +89,17 @@ Command make_sbx() {
                   {"tl sbx exec my-env python3 --version", "Run a command in it."},
                   {"tl sbx ssh my-env", "Work in it."}};
   sbx.exit_statuses = group_statuses();
-  sbx.subcommands.push_back(make_create());
-  sbx.subcommands.push_back(make_ls());
-  sbx.subcommands.push_back(make_describe());
-  sbx.subcommands.push_back(make_name());
-  sbx.subcommands.push_back(make_exec());
-  sbx.subcommands.push_back(make_run());
-  sbx.subcommands.push_back(make_cp());
-  sbx.subcommands.push_back(make_ps());
-  sbx.subcommands.push_back(make_logs());
-  sbx.subcommands.push_back(make_kill());
-  sbx.subcommands.push_back(make_restart());
-  sbx.subcommands.push_back(make_ssh());
-  sbx.subcommands.push_back(make_pty());
-  sbx.subcommands.push_back(make_tunnel());
-  sbx.subcommands.push_back(make_port());
-  sbx.subcommands.push_back(make_terminate());
-  sbx.subcommands.push_back(make_suspend());
-  sbx.subcommands.push_back(make_resume());
-  sbx.subcommands.push_back(make_checkpoint());
-  sbx.subcommands.push_back(make_copy());
-  sbx.subcommands.push_back(make_update());
-  sbx.subcommands.push_back(make_image());
-  sbx.subcommands.push_back(make_doctor());
-  sbx.subcommands.push_back(make_prune());
+  const auto* const only =
+      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& verb) { return verb.name == verb_typed; });
+  for (const Verb& verb : kVerbs) {
+    if (only == kVerbs.end() || &verb == only) sbx.subcommands.push_back(verb.make());
+  }
   return sbx;
 }
 
 }  // namespace
 
-CommandTree make_command_tree() {
+CommandTree make_command_tree(const std::vector<std::string>& words) {
   CommandTree tree;
   tree.values = std::make_shared<GlobalFlags>();
   RuntimeOptions& options = tree.values->runtime;
@@ -103,7 +122,8 @@ CommandTree make_command_tree() {
   tree.root.flags.push_back({.names = {"--version"}, .value = "", .help = "print the version"});
   tree.root.examples = {{"tl sbx --help", "List the sandbox commands."}};
   tree.root.exit_statuses = group_statuses();
-  tree.root.subcommands.push_back(make_sbx());
+  const bool verb_is_next = words.size() > 1 && words[0] == "sbx";
+  tree.root.subcommands.push_back(make_sbx(verb_is_next ? words[1] : ""));
   tree.root.subcommands.push_back(make_version());
   return tree;
 }

@@ -41,7 +41,7 @@ int call(const Command& command, const Services& services, const GlobalFlags& gl
 }  // namespace
 
 int run_program(const std::vector<std::string>& words, const Services& services, const Console& console) {
-  const CommandTree tree = make_command_tree();
+  const CommandTree tree = make_command_tree(words);
   // What people try first is the command `version`.
   const bool version = !words.empty() && words.front() == "--version";
   const auto found = resolve(tree.root, tree.globals, version ? std::vector<std::string>{"version"} : words);

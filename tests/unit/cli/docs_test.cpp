@@ -128,3 +128,23 @@ TEST_CASE("a choice of words is told from the name of a value") {
   flag.value = "";
   REQUIRE(docs::choices(flag).empty());
 }
+
+TEST_CASE("a command that a line names exactly is made alone, and is the one that it is among all", "[cli]") {
+  const auto whole = make_command_tree();
+  const tl::cli::Command& sbx = whole.root.subcommands.front();
+  REQUIRE(sbx.subcommands.size() > 20);
+  for (const tl::cli::Command& verb : sbx.subcommands) {
+    INFO(verb.name);
+    const auto lean = make_command_tree({"sbx", verb.name, "ls"});
+    const auto& made = lean.root.subcommands.front().subcommands;
+    REQUIRE(made.size() == 1);
+    CHECK(made.front().name == verb.name);
+    CHECK(made.front().flags.size() == verb.flags.size());
+    CHECK(made.front().subcommands.size() == verb.subcommands.size());
+  }
+  using Words = std::vector<std::string>;
+  for (const Words& words : {Words{"sbx"}, Words{"sbx", "cr"}, Words{"sb", "create"}, Words{"sbx", "--help"},
+                             Words{"--home", "/x", "sbx", "create"}, Words{"version"}}) {
+    CHECK(make_command_tree(words).root.subcommands.front().subcommands.size() == sbx.subcommands.size());
+  }
+}
