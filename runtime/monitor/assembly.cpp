@@ -58,6 +58,7 @@ std::uint64_t Assembly::memory_bytes() const {
 Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, Plan plan,
                                                   const Log& log) {
   std::unique_ptr<Assembly> assembly(new Assembly(std::move(plan), executor, log));
+  if (assembly->is_kvm() && !assembly->plan_.vm.valid()) assembly->plan_.vm = machine::kvm::Vm::begin();
   machine::MachineSpec spec = machine_spec(assembly->plan_);
   if (assembly->plan_.begin == Plan::Begin::kRestore) {
     if (auto loaded = assembly->load_saved(spec); !loaded) return loaded.error();
@@ -140,6 +141,7 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
   machine::kvm::Wiring wiring;
   wiring.board = *std::move(board);
   wiring.console = console_.get();
+  wiring.vm = std::move(plan_.vm);
   auto machine = machine::kvm::KvmMachine::create(executor, std::move(spec), std::move(wiring), log);
   if (!machine) return machine.error();
   machine_ = *std::move(machine);

@@ -17,6 +17,7 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "runtime/machine/console_monitor.hpp"
+#include "runtime/machine/kvm/vm.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/monitor/forked_writer.hpp"
 #include "runtime/network/gateway.hpp"
@@ -42,6 +43,8 @@ class Assembly {
     // The machine that was saved in the work folder goes on, instead of one that boots.
     enum class Begin { kBoot, kRestore } begin = Begin::kBoot;
     std::string cpu;  // AcceleratorChoice::fingerprint, which a saved machine must meet again
+    std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, where it is on its way
+    std::string first_writes;  // snapshot::first_writes_text() of a restored machine, or nothing
   };
 
   // Makes everything and starts nothing. `log` outlives the assembly. kHostLacks for a saved machine that

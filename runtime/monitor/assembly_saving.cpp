@@ -20,6 +20,7 @@
 #include "common/io.hpp"
 #include "runtime/monitor/assembly.hpp"
 #include "runtime/registry/paths.hpp"
+#include "runtime/snapshot/first_writes.hpp"
 
 namespace tl::monitor {
 namespace {
@@ -74,6 +75,8 @@ Result<void> Assembly::map_memory() {
   const auto mapped = restored_->map_private(memory_->ram().data());
   restored_.reset();
   if (!mapped) return mapped.error().within("map the saved memory");
+  snapshot::copy_in_advance(
+      memory_->ram(), snapshot::first_writes_from(plan_.first_writes, memory_bytes() / snapshot::kPageBytes));
   return memory_->give_to_children(false);
 }
 

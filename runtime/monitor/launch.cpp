@@ -18,6 +18,7 @@ namespace tl::monitor {
 namespace {
 
 constexpr std::size_t kMaxReport = 64 * 1024;
+constexpr std::size_t kMaxDetails = 64 * 1024;  // of a template
 
 Error given_up() {
   return Error{ErrorCode::kFailure, "given up before the sandbox was ready", ""};
@@ -27,28 +28,33 @@ Error died() {
   return Error{ErrorCode::kFailure, "the monitor ended before the sandbox was ready", ""};
 }
 
-// What stands before the three parts of the orders.
+// What stands before the four parts of the orders.
 struct OrdersHead {
   std::uint32_t record_bytes;
   std::uint32_t entrypoint_bytes;
   std::uint32_t warm_up_bytes;
+  std::uint32_t details_bytes;
 };
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-Result<void> send_orders(int fd, const LaunchSpec& spec) {
+Result<std::string> orders_of(const LaunchSpec& spec) {
   const auto record = registry::format_document(spec.record);
   if (!record) return record.error();
-  const OrdersHead head{static_cast<std::uint32_t>(record->size()),
-                        static_cast<std::uint32_t>(spec.entrypoint.size()),
-                        static_cast<std::uint32_t>(spec.warm_up.size())};
+  // Nothing depends on them.
+  const std::string_view details =
+      spec.template_details.size() <= kMaxDetails ? spec.template_details : std::string_view();
+  const OrdersHead head{
+      static_cast<std::uint32_t>(record->size()), static_cast<std::uint32_t>(spec.entrypoint.size()),
+      static_cast<std::uint32_t>(spec.warm_up.size()), static_cast<std::uint32_t>(details.size())};
   std::string message(reinterpret_cast<const char*>(&head), sizeof head);
   message += *record;
   message += text_of(spec.entrypoint);
   message += text_of(spec.warm_up);
-  return write_all(fd, message);
+  message += details;
+  return message;
 }
 
 constexpr std::array kOrigins{std::pair{Origin::kBoot, std::string_view("boot")},
@@ -78,9 +84,10 @@ Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id) {
     return read.error();
   const bool too_long = head.record_bytes > registry::kMaxDocumentBytes ||
                         head.entrypoint_bytes > guest::kMaxStartPayload ||
-                        head.warm_up_bytes > guest::kMaxStartPayload;
+                        head.warm_up_bytes > guest::kMaxStartPayload || head.details_bytes > kMaxDetails;
   if (too_long) return Error{ErrorCode::kFailure, "the orders are too long", ""};
-  std::string text(std::size_t{head.record_bytes} + head.entrypoint_bytes + head.warm_up_bytes, '\0');
+  std::string text(
+      std::size_t{head.record_bytes} + head.entrypoint_bytes + head.warm_up_bytes + head.details_bytes, '\0');
   if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(text))); !read) return read.error();
   const std::string_view all = text;
   auto parsed = registry::parse_document(id, all.substr(0, head.record_bytes));
@@ -88,12 +95,16 @@ Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id) {
   if (record == nullptr) return Error{ErrorCode::kFailure, "the record is not readable", ""};
   const auto requests = std::as_bytes(std::span(all.substr(head.record_bytes)));
   const auto entrypoint = requests.first(head.entrypoint_bytes);
-  const auto warm_up = requests.subspan(head.entrypoint_bytes);
-  return LaunchOrders{
-      std::move(*record), {entrypoint.begin(), entrypoint.end()}, {warm_up.begin(), warm_up.end()}};
+  const auto warm_up = requests.subspan(head.entrypoint_bytes, head.warm_up_bytes);
+  return LaunchOrders{std::move(*record),
+                      {entrypoint.begin(), entrypoint.end()},
+                      {warm_up.begin(), warm_up.end()},
+                      text.substr(text.size() - head.details_bytes)};
 }
 
 Result<Launch> Launch::start(LaunchSpec spec) {
+  auto orders = orders_of(spec);
+  if (!orders) return orders.error();
   auto link = stream_socket_pair();
   if (!link) return link.error();
   ChildSpec child;
@@ -103,6 +114,7 @@ Result<Launch> Launch::start(LaunchSpec spec) {
                 "--kernel",       spec.kernel,
                 "--image",        spec.image,
                 "--cpu",          spec.cpu,
+                "--accelerator",  spec.record.accelerator,
                 "--origin",       std::string(origin_word(spec.origin))};
   if (!spec.template_key.empty()) child.argv.insert(child.argv.end(), {"--template", spec.template_key});
   if (spec.debug) child.argv.emplace_back("--debug");
@@ -118,8 +130,11 @@ Result<Launch> Launch::start(LaunchSpec spec) {
   auto process = ChildProcess::spawn(child);
   if (!process) return process.error().within("start the monitor");
   process->detach();
-  if (auto sent = send_orders(link->first.get(), spec); !sent) return sent.error();
-  return Launch(std::move(link->first));
+  return Launch(std::move(link->first), *std::move(orders));
+}
+
+Result<void> Launch::go() {
+  return write_all(link_.get(), std::exchange(orders_, {}));
 }
 
 Result<void> Launch::wait_ready(int signals) {

@@ -35,8 +35,9 @@ struct LaunchSpec {
   registry::SandboxRecord record;  // as its document, which exists, has it
   std::string kernel;              // absolute paths of what it is made from, which the creator has found
   std::string image;
-  std::string cpu;           // AcceleratorChoice::fingerprint
-  std::string template_key;  // a template to be made when it has booted; empty: none
+  std::string cpu;               // AcceleratorChoice::fingerprint
+  std::string template_key;      // a template to be made when it has booted; empty: none
+  std::string template_details;  // of the template that it goes on from, as TemplateStore has them
   Origin origin = Origin::kBoot;
   // A guest::ExecRequest, detached and encoded, that a guest begins with; empty: none.
   std::vector<std::byte> entrypoint;
@@ -53,7 +54,10 @@ struct LaunchSpec {
 // with Lifetime::kCreators dropping it ends the sandbox at any time. Blocking; one thread.
 class Launch {
  public:
+  // Its sandbox's files need not be there yet: the monitor makes itself ready until go().
   static Result<Launch> start(LaunchSpec spec);
+  // Everything is there: it begins. Once, before what follows.
+  Result<void> go();
 
   // Waits until the sandbox is Running. The error is the monitor's own, or tells that it died. `signals` (-1:
   // none): a readable descriptor gives up, without reading it.
@@ -67,8 +71,9 @@ class Launch {
   void give_up();
 
  private:
-  explicit Launch(UniqueFd link) : link_(std::move(link)) {}
+  Launch(UniqueFd link, std::string orders) : link_(std::move(link)), orders_(std::move(orders)) {}
   UniqueFd link_;
+  std::string orders_;
 };
 
 // The descriptors at which a monitor finds what it inherits.
@@ -80,6 +85,7 @@ inline constexpr int kListenerFd = 5;
 struct LaunchOrders {
   registry::SandboxRecord record;
   std::vector<std::byte> entrypoint, warm_up;  // as LaunchSpec has them
+  std::string template_details;
 };
 Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id);
 

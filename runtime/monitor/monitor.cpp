@@ -23,6 +23,7 @@
 #include "runtime/monitor/control.hpp"
 #include "runtime/monitor/footprint.hpp"
 #include "runtime/monitor/guest_command.hpp"
+#include "runtime/monitor/template_details.hpp"
 #include "runtime/network/plan.hpp"
 #include "runtime/registry/paths.hpp"
 
@@ -159,6 +160,8 @@ Result<void> Monitor::prepare() {
   plan.work_folder = work_folder;
   plan.work = *std::move(work);
   plan.cpu = options_.cpu;
+  plan.vm = std::move(options_.vm);
+  plan.first_writes = template_details_from(options_.template_details).first_writes;
   if (options_.origin != Origin::kBoot) plan.begin = Assembly::Plan::Begin::kRestore;
   auto assembly = Assembly::build(context_.get_executor(), std::move(plan), log_);
   if (!assembly) return assembly.error();

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "runtime/guest/agent_client.hpp"
+#include "runtime/machine/kvm/vm.hpp"
 #include "runtime/monitor/assembly.hpp"
 #include "runtime/monitor/control_server.hpp"
 #include "runtime/monitor/exposed_ports.hpp"
@@ -40,13 +42,14 @@ class Monitor {
     std::filesystem::path kernel;  // what the machine is made from
     std::filesystem::path image;
     std::string cpu;  // as LaunchSpec has them
-    std::string template_key;
+    std::string template_key, template_details;
     Origin origin = Origin::kBoot;
     std::vector<std::byte> entrypoint, warm_up;
     Lifetime lifetime = Lifetime::kOwn;
-    UniqueFd life_lock;  // inherited, held
-    UniqueFd creator;    // our end of the creator's socket pair
-    UniqueFd listener;   // the control socket
+    std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, where it is on its way
+    UniqueFd life_lock;                        // inherited, held
+    UniqueFd creator;                          // our end of the creator's socket pair
+    UniqueFd listener;                         // the control socket
   };
 
   // `log` outlives the monitor.
@@ -76,6 +79,8 @@ class Monitor {
   // (monitor_template.cpp).
   asio::awaitable<Result<void>> make_template();
   asio::awaitable<void> warm_up();
+  // Ends the agent's session, and notes what a first command and that write to, where the machine can tell.
+  asio::awaitable<Result<UniqueFd>> part_noting(std::string* first_writes);
   asio::awaitable<Result<void>> start_entrypoint();
   Result<void> become(registry::SandboxState state, std::string reason = "");
   void report_launch(const std::optional<Error>& error);

@@ -27,6 +27,7 @@ struct Arguments {
   std::string kernel;
   std::string image;
   std::string cpu;
+  std::string accelerator;
   std::string template_key;
   std::string origin;
   Lifetime lifetime = Lifetime::kOwn;
@@ -43,7 +44,7 @@ Result<Arguments> parse(int argc, char** argv) {
       {"--home", &arguments.home},     {"--sandbox", &arguments.sandbox},
       {"--kernel", &arguments.kernel}, {"--image", &arguments.image},
       {"--cpu", &arguments.cpu},       {"--template", &arguments.template_key},
-      {"--origin", &arguments.origin}};
+      {"--origin", &arguments.origin}, {"--accelerator", &arguments.accelerator}};
   for (int i = 2; i < argc; ++i) {
     const std::string_view word = argv[i];
     const auto value = values.find(word);
@@ -74,11 +75,15 @@ Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
   options.life_lock.reset(kLifeLockFd);
   options.creator.reset(kLaunchFd);
   options.listener.reset(kListenerFd);
+  // While the creator makes the sandbox's files.
+  if (arguments.accelerator == machine::accelerator_name(machine::Accelerator::kKvm))
+    options.vm = machine::kvm::Vm::begin();
   auto orders = receive_orders(kLaunchFd, arguments.sandbox);
   if (!orders) return orders.error();
   options.record = std::move(orders->record);
   options.entrypoint = std::move(orders->entrypoint);
   options.warm_up = std::move(orders->warm_up);
+  options.template_details = std::move(orders->template_details);
 
   asio::io_context context(1);
   Monitor monitor(context, std::move(options), log);

@@ -4,6 +4,8 @@
 // nobody's copy. It costs the first `create` of its kind some time, and saves every later one more.
 #include "runtime/monitor/guest_command.hpp"
 #include "runtime/monitor/monitor.hpp"
+#include "runtime/monitor/template_details.hpp"
+#include "runtime/snapshot/first_writes.hpp"
 #include "runtime/snapshot/template_store.hpp"
 
 namespace tl::monitor {
@@ -20,8 +22,28 @@ constexpr std::uint64_t kTemplateBytes = std::uint64_t{4} << 30;
 
 asio::awaitable<void> Monitor::warm_up() {
   if (options_.warm_up.empty()) co_return;
-  const auto ran = co_await run_in_guest(*agent_, std::move(options_.warm_up), kAgentLimit);
+  const auto ran = co_await run_in_guest(*agent_, options_.warm_up, kAgentLimit);
   if (!ran) log_.info("{}", ran.error().within("run a first command").message);
+}
+
+// What is written by a second command, and at the end of the session, is written in about the same places by
+// the first command of a guest that goes on from here: memory that was given back last is given out first.
+asio::awaitable<Result<UniqueFd>> Monitor::part_noting(std::string* first_writes) {
+  machine::Machine& machine = assembly_->machine();
+  const bool noted = static_cast<bool>(machine.note_writes());
+  if (noted) co_await warm_up();
+  // In a guest that is between two sessions the next host need not end the old one first.
+  auto link = co_await agent_->part(kAgentLimit);
+  if (!noted) co_return link;
+  const auto words = machine.noted_writes();
+  if (!words) {
+    log_.info("{}", words.error().message);
+    co_return link;
+  }
+  snapshot::PageSet pages((std::uint64_t{record_.resources.memory_mb} << 20) / snapshot::kPageBytes);
+  if (pages.assign(*words)) *first_writes = snapshot::first_writes_text(pages);
+  log_.debug("{} pages are written first", pages.count());
+  co_return link;
 }
 
 asio::awaitable<Result<void>> Monitor::make_template() {
@@ -36,11 +58,11 @@ asio::awaitable<Result<void>> Monitor::make_template() {
     co_return Result<void>();
   }
   co_await warm_up();
-  // In a guest that is between two sessions the next host need not end the old one first.
-  auto link = co_await agent_->part(kAgentLimit);
+  std::string first_writes;
+  auto link = co_await part_noting(&first_writes);
   if (!link) co_return link.error();
   auto kept = co_await keep_machine(draft->path(), Durability::kLazy);
-  if (kept) kept = store->commit(*std::move(draft), "{}");
+  if (kept) kept = store->commit(*std::move(draft), to_json(TemplateDetails{first_writes}));
   if (kept) {
     const auto shrunk = store->shrink_to(kTemplateBytes);
     if (!shrunk) kept = shrunk.error();

@@ -141,6 +141,7 @@ void LocalRuntime::look_for_template(Draft& draft) {
   if (!found) return;
   draft.origin = monitor::Origin::kTemplate;
   draft.source = found->pin.path();
+  draft.template_details = std::move(found->details);
   draft.pin.emplace(std::move(found->pin));
 }
 
@@ -230,6 +231,7 @@ Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeL
   spec.cpu = draft.cpu;
   spec.origin = draft.origin;
   if (draft.origin == monitor::Origin::kBoot) spec.template_key = draft.template_key;
+  spec.template_details = draft.template_details;
   if (!spec.template_key.empty()) {
     if (const auto first = warm_up_request(draft.config)) spec.warm_up = guest::encode(*first);
   }
@@ -250,6 +252,7 @@ Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeL
 
 Result<SandboxRecord> LocalRuntime::wait_running(const std::string& id, monitor::Launch& launch,
                                                  const CreateRequest& request) {
+  if (auto begun = launch.go(); !begun) return begun.error();
   if (request.wait == CreateWait::kReady) {
     if (auto ready = launch.wait_ready(request.signals); !ready) return ready.error();
   }
@@ -287,14 +290,14 @@ Result<Created> LocalRuntime::create_from(Draft draft, const CreateRequest& requ
   draft.record = made->record;
   const std::string id = made->record.sandbox_id;
   if (progress) progress("starting the machine");
-  const auto furnished = furnish(draft);
-  draft.pin.reset();
-  auto started = furnished ? launch(draft, std::move(made->life), made->work, request) : furnished.error();
+  auto started = launch(draft, std::move(made->life), made->work, request);
   if (!started) {
     [[maybe_unused]] const auto gone = registry_.abandon(id);
     return started.error();
   }
-  auto record = wait_running(id, *started, request);
+  const auto furnished = furnish(draft);
+  draft.pin.reset();
+  auto record = furnished ? wait_running(id, *started, request) : furnished.error();
   if (!record) {
     started->give_up();
     [[maybe_unused]] const auto gone = registry_.abandon(id);  // done already, unless the monitor was killed

@@ -80,7 +80,7 @@ class LocalRuntime final : public Runtime {
     std::filesystem::path image;
     storage::ImageConfig config;
     std::string cpu;  // monitor::LaunchSpec has the rest
-    std::string template_key;
+    std::string template_key, template_details;
     monitor::Origin origin = monitor::Origin::kBoot;
     std::filesystem::path source;  // a folder with a frozen disk, and a machine unless it boots; empty: none
     std::optional<snapshot::ArtefactPin> pin;  // keeps the source there
@@ -94,6 +94,7 @@ class LocalRuntime final : public Runtime {
   void look_for_template(Draft& draft);
   Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
   Result<void> furnish(const Draft& draft);
+  // The monitor is there, and waits for wait_running().
   Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const UniqueFd& work,
                                  const CreateRequest& request);
   Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,

@@ -276,9 +276,16 @@ class Templates(LifeCycleCase):
         self.assertEqual(self.tl.exec("named", "--user", "root", "--", "pgrep", "sleep").code, 1)
         self.tl.ok("suspend", "named")
         self.assertEqual(self.tl.shell("named", "hostname"), "named")
+        (manifest,) = (self.tl.home / "templates").glob("*/manifest.json")
+        template = json.loads(manifest.read_text())
+        if environment.ACCEL == "kvm":
+            self.assertRegex(template["details"]["first_writes"], r"^\d+(\+\d+)?( \d+(\+\d+)?){20}", "what is written first")
+        manifest.write_text(json.dumps(template | {"details": {"first_writes": "1+99999999999999999999 x"}}))
+        boxes.append(self.tl.create())
+        self.assertEqual(self.tl.shell(boxes[-1], "echo well"), "well", "nothing depends on a template's details")
         self.tl.ok("terminate", *boxes)
         pruned = self.tl.ok("prune", "--json").json
-        self.assertEqual((pruned["records"], pruned["templates"]), (4, 1), json.dumps(pruned))
+        self.assertEqual((pruned["records"], pruned["templates"]), (5, 1), json.dumps(pruned))
         self.assertEqual(self.tl.ok("ls", "-q", "--all").out, b"")
 
 

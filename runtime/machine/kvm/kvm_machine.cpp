@@ -34,7 +34,6 @@
 #include "runtime/machine/kvm/machine_state.hpp"
 #include "runtime/machine/kvm/serial.hpp"
 #include "runtime/machine/kvm/vcpu_set.hpp"
-#include "runtime/machine/kvm/vm.hpp"
 
 // State is shared with the coroutines that wait, which keep it alive. vCPU threads touch the bus and its
 // devices, and tell the control thread of two things by posting to its executor: the console has bytes, and a
@@ -161,9 +160,10 @@ Result<void> KvmMachine::State::build() {
 }
 
 Result<void> KvmMachine::State::make() {
-  auto made = Vm::create(wiring.board->memory(), wiring.device);
+  auto made = wiring.vm.get();
   if (!made) return made.error();
   vm = *std::move(made);
+  if (auto added = vm->add_memory(wiring.board->memory()); !added) return added;
   if (auto added = add_devices(); !added) return added;
   auto made_vcpus = make_vcpus();
   if (!made_vcpus) return made_vcpus.error();
@@ -330,7 +330,7 @@ KvmMachine::~KvmMachine() {
 
 Result<std::unique_ptr<KvmMachine>> KvmMachine::create(const asio::any_io_executor& executor,
                                                        MachineSpec spec, Wiring wiring, const Log& log) {
-  TL_CHECK(spec.vcpus >= 1 && wiring.board != nullptr);
+  TL_CHECK(spec.vcpus >= 1 && wiring.board != nullptr && wiring.vm.valid());
   auto state = std::make_shared<State>(executor, std::move(spec), std::move(wiring), log);
   if (auto built = state->build(); !built) {
     state->abandon();
@@ -372,6 +372,20 @@ asio::awaitable<Result<std::vector<std::byte>>> KvmMachine::save() {
   const auto saved = state->save();
   if (!saved) co_return saved.error().within("save the machine");
   co_return to_bytes(*saved);
+}
+
+Result<void> KvmMachine::note_writes() {
+  if (state_->exit) return Error{ErrorCode::kFailure, "note writes: the machine does not run", ""};
+  return state_->vm->note_writes(state_->wiring.board->memory(), true);
+}
+
+Result<std::vector<std::uint64_t>> KvmMachine::noted_writes() {
+  if (state_->exit) return Error{ErrorCode::kFailure, "note writes: the machine does not run", ""};
+  const GuestMemory& memory = state_->wiring.board->memory();
+  auto pages = state_->vm->written_pages(memory);
+  const auto ended = state_->vm->note_writes(memory, false);
+  if (!ended) return ended.error();
+  return pages;
 }
 
 asio::awaitable<MachineExit> KvmMachine::wait() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <future>
 #include <memory>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "common/log.hpp"
 #include "runtime/machine/kvm/board.hpp"
 #include "runtime/machine/kvm/boot/kernel.hpp"
+#include "runtime/machine/kvm/vm.hpp"
 #include "runtime/machine/machine.hpp"
 
 namespace tl::machine {
@@ -21,7 +23,7 @@ struct Wiring {
   std::unique_ptr<Board> board;
   ConsoleMonitor* console = nullptr;  // outlives the machine; may be absent
   BootProtocol protocol = BootProtocol::kLinux64;
-  const char* device = "/dev/kvm";
+  std::future<Result<Vm>> vm;  // from Vm::begin()
 };
 
 // A guest on /dev/kvm in this process. A thread for each vCPU; everything else happens on the control thread
@@ -37,6 +39,8 @@ class KvmMachine final : public Machine {
   asio::awaitable<Result<void>> pause() override;
   asio::awaitable<Result<void>> resume() override;
   asio::awaitable<Result<std::vector<std::byte>>> save() override;
+  Result<void> note_writes() override;
+  Result<std::vector<std::uint64_t>> noted_writes() override;
   asio::awaitable<MachineExit> wait() override;
   void kill() override;
   [[nodiscard]] std::uint64_t memory_used_bytes() const override;

@@ -18,6 +18,7 @@ namespace tl::machine::kvm {
 namespace {
 
 constexpr std::uint32_t kMsrTscDeadline = 0x6e0;
+constexpr std::uint64_t kPageBytes = 4096;  // of a memory slot
 
 template <typename T>
 Result<void> set(int fd, unsigned long request, const char* name, T& argument) {
@@ -28,7 +29,7 @@ Result<void> set(int fd, unsigned long request, const char* name, T& argument) {
 
 }  // namespace
 
-Result<Vm> Vm::create(const GuestMemory& memory, const char* device) {
+Result<Vm> Vm::create(const char* device) {
   auto kvm = open_at(AT_FDCWD, device, O_RDWR);
   if (!kvm)
     return Error{ErrorCode::kHostLacks, kvm.error().message, "tl sbx doctor says what this host offers"};
@@ -39,15 +40,45 @@ Result<Vm> Vm::create(const GuestMemory& memory, const char* device) {
   if (made < 0) return Error{ErrorCode::kHostLacks, errno_error(-made, "KVM_CREATE_VM").message, ""};
   Vm vm(*std::move(kvm), UniqueFd(made));
   if (auto added = vm.add_interrupt_controllers(); !added) return added.error();
-  if (auto added = vm.add_memory(memory); !added) return added.error();
   return vm;
 }
 
+std::future<Result<Vm>> Vm::begin() {
+  return std::async(std::launch::async | std::launch::deferred, [] { return create(); });
+}
+
 Result<void> Vm::add_memory(const GuestMemory& memory) {
+  return set_memory(memory, 0);
+}
+
+Result<void> Vm::note_writes(const GuestMemory& memory, bool noted) {
+  return set_memory(memory, noted ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+}
+
+Result<std::vector<std::uint64_t>> Vm::written_pages(const GuestMemory& memory) const {
+  std::vector<std::uint64_t> all((memory.size_bytes() / kPageBytes + 63) / 64);
+  std::uint32_t slot = 0;
+  for (const GuestMemory::Region& region : memory.regions()) {
+    std::vector<std::uint64_t> words((region.bytes / kPageBytes + 63) / 64);
+    kvm_dirty_log log = {};
+    log.slot = slot++;
+    log.dirty_bitmap = words.data();
+    if (auto got = set(fd(), KVM_GET_DIRTY_LOG, "KVM_GET_DIRTY_LOG", log); !got) return got.error();
+    const auto offset = static_cast<std::uint64_t>(region.host - memory.ram().data()) / kPageBytes;
+    for (std::uint64_t page = 0; page < words.size() * 64; ++page) {
+      if ((words[page / 64] >> page % 64 & 1) == 0) continue;
+      all[(offset + page) / 64] |= std::uint64_t{1} << (offset + page) % 64;
+    }
+  }
+  return all;
+}
+
+Result<void> Vm::set_memory(const GuestMemory& memory, std::uint32_t flags) {
   std::uint32_t slot = 0;
   for (const GuestMemory::Region& region : memory.regions()) {
     kvm_userspace_memory_region wanted = {};
     wanted.slot = slot++;
+    wanted.flags = flags;
     wanted.guest_phys_addr = region.start.value;
     wanted.memory_size = region.bytes;
     wanted.userspace_addr = reinterpret_cast<std::uint64_t>(region.host);

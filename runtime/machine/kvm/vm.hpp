@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <vector>
 
 #include "common/event_fd.hpp"
@@ -18,8 +19,20 @@ namespace tl::machine::kvm {
 // Control thread.
 class Vm {
  public:
-  // `memory` outlives the VM. kHostLacks when there is no KVM that can do it.
-  static Result<Vm> create(const GuestMemory& memory, const char* device = "/dev/kvm");
+  // Without memory. kHostLacks when there is no KVM that can do it.
+  static Result<Vm> create(const char* device = "/dev/kvm");
+  // The same in a thread of its own, where there is one to be had. It takes tens of milliseconds: the kernel
+  // starts a thread for the VM, and waits for a grace period (RCU) to move it into our control groups.
+  static std::future<Result<Vm>> begin();
+
+  // Once; `memory` outlives the VM.
+  Result<void> add_memory(const GuestMemory& memory);
+  // Whether KVM notes which pages the guest writes to; what the host writes is not noted. From the first of
+  // these to the second each first write to a page costs the guest an exit.
+  Result<void> note_writes(const GuestMemory& memory, bool noted);
+  // Those written since the noting began or they were last asked for: page p of memory.ram() is bit p % 64 of
+  // word p / 64.
+  [[nodiscard]] Result<std::vector<std::uint64_t>> written_pages(const GuestMemory& memory) const;
 
   // An edge on `line` (a pin of the I/O APIC and the PIC) whenever `event` is signalled.
   Result<void> connect_interrupt(const EventFd& event, std::uint32_t line);
@@ -44,7 +57,7 @@ class Vm {
 
  private:
   Vm(UniqueFd kvm, UniqueFd vm) : kvm_(std::move(kvm)), vm_(std::move(vm)) {}
-  Result<void> add_memory(const GuestMemory& memory);
+  Result<void> set_memory(const GuestMemory& memory, std::uint32_t flags);
   Result<void> add_interrupt_controllers();
 
   UniqueFd kvm_;

@@ -70,7 +70,8 @@ class BareGuest {
 
   explicit BareGuest(std::span<const std::byte> code, unsigned count = 1,
                      std::uint64_t memory_bytes = kMemory)
-      : memory(*GuestMemory::create(memory_bytes)), vm(Vm::create(memory).value()) {
+      : memory(*GuestMemory::create(memory_bytes)), vm(Vm::create().value()) {
+    REQUIRE(vm.add_memory(memory));
     REQUIRE(memory.write(kCode, code));
     LoadedKernel kernel;
     kernel.entry = kCode;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -170,6 +171,29 @@ TEST_CASE("a guest that is held stands still, and goes on when every reason is g
     guest.vcpus->let_go(Reason::kThrottled);
     guest.wait_counting();
   }
+}
+
+TEST_CASE("the pages that a guest writes to are noted from when they are asked for until they are taken",
+          "[kvm]") {
+  NEEDS_KVM;
+  BareGuest guest(guest_count());
+  const std::uint64_t page = BareGuest::kCounter.value / 4096;
+  const auto written = [&] { return guest.vm.written_pages(guest.memory); };
+  CHECK_FALSE(written());  // nobody has asked
+  REQUIRE(guest.vm.note_writes(guest.memory, true));
+  CHECK(written().value() == std::vector<std::uint64_t>(BareGuest::kMemory / 4096 / 64));
+  guest.go();
+  guest.wait_counting();
+  guest.vcpus->hold(Reason::kPaused);
+  guest.vcpus->wait_until_still();
+  const auto words = written().value();
+  CHECK((words[page / 64] >> page % 64 & 1) == 1);
+  std::size_t pages = 0;
+  for (const std::uint64_t word : words) pages += static_cast<std::size_t>(std::popcount(word));
+  CHECK(pages < 16);  // its own tables' accessed bits may be among them
+  CHECK(written().value() == std::vector<std::uint64_t>(words.size()));  // taken
+  REQUIRE(guest.vm.note_writes(guest.memory, false));
+  CHECK_FALSE(written());
 }
 
 TEST_CASE("holding from several threads at once loses neither a hold nor the guest", "[kvm]") {
@@ -356,9 +380,8 @@ TEST_CASE("the first thread does what is first, also for a machine that never co
 }
 
 TEST_CASE("a host without KVM is told by name", "[kvm]") {
-  const auto memory = GuestMemory::create(1 << 20);
   for (const char* device : {"/dev/none", "/dev/null"}) {
-    const auto vm = Vm::create(*memory, device);
+    const auto vm = Vm::create(device);
     REQUIRE_FALSE(vm);
     CHECK(vm.error().code == ErrorCode::kHostLacks);
   }

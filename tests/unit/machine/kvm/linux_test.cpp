@@ -71,6 +71,7 @@ void boot_and_power_off(const fs::path& file, BootProtocol protocol) {
   wiring.board = std::make_unique<BareBoard>(*std::move(memory));
   wiring.console = &console;
   wiring.protocol = protocol;
+  wiring.vm = Vm::begin();
   auto machine = KvmMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log);
   if (!machine) FAIL(machine.error().message);
   REQUIRE(test::run(context, (*machine)->start()));
@@ -108,6 +109,7 @@ struct Counting {
     Wiring wiring;
     wiring.board = std::move(board);
     wiring.console = &console;
+    wiring.vm = Vm::begin();
     auto created = KvmMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log);
     if (!created) FAIL(created.error().message);
     machine = *std::move(created);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/monitor/template_details.hpp"
+
+#include "tests/support/catch.hpp"
+
+namespace tl::monitor {
+
+TEST_CASE("a template's details come back as they were", "[monitor]") {
+  CHECK(template_details_from(to_json({"3 17+4"})).first_writes == "3 17+4");
+  CHECK(template_details_from(to_json({})).first_writes.empty());
+}
+
+TEST_CASE("details that are not understood are none", "[monitor]") {
+  for (const char* text :
+       {"", "{", "null", "[]", "7", "{}", R"({"first_writes":7})", R"({"first_writes":null})",
+        R"({"first_writes":["3"]})", R"({"FIRST_WRITES":"3"})"}) {
+    INFO(text);
+    CHECK(template_details_from(text).first_writes.empty());
+  }
+  CHECK(template_details_from(R"({"later":1,"first_writes":"3"})").first_writes == "3");
+}
+
+}  // namespace tl::monitor
