@@ -125,8 +125,8 @@ void set_link(Requests& requests, unsigned card, const std::string& mac, unsigne
 
 // For ioctls about the card; open from its first use on. One thread at a time opens it.
 const UniqueFd& control_socket() {
-  static const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  return socket;
+  static const UniqueFd kSocket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return kSocket;
 }
 
 Result<unsigned> find_card() {
