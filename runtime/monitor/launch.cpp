@@ -134,7 +134,8 @@ Result<Launch> Launch::start(LaunchSpec spec) {
 }
 
 Result<void> Launch::go() {
-  return write_all(link_.get(), std::exchange(orders_, {}));
+  if (!write_all(link_.get(), std::exchange(orders_, {}))) return died();
+  return {};
 }
 
 Result<void> Launch::wait_ready(int signals) {
