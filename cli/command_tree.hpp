@@ -18,8 +18,8 @@ struct CommandTree {
 };
 
 // Plain data, made anew for each command line. Where `words` begin with "sbx" and the exact name of one of
-// its commands, as nearly every line of a script does, that one is made alone: a quarter of what a client
-// does before its work.
+// its commands, as nearly every line of a script does, that one is made alone, which spares a client a
+// quarter of its page faults.
 CommandTree make_command_tree(const std::vector<std::string>& words = {});
 
 }  // namespace tl::cli

@@ -70,8 +70,9 @@ class Machine {
   // Everything of the paused machine but its memory and what is behind its devices, as opaque bytes for
   // MachineSpec::saved_state of the same kind of machine, also in a later process.
   virtual asio::awaitable<Result<std::vector<std::byte>>> save() = 0;
-  // Which pages of its memory the guest writes to from now on, until the next call, which tells them: page p,
-  // counted from the beginning of RAM, is bit p % 64 of word p / 64. One that cannot tell says kHostLacks.
+  // From the first call to the second the machine notes which pages of its memory the guest writes to. The
+  // second tells them: page p, counted from the beginning of RAM, is bit p % 64 of word p / 64. kHostLacks
+  // from a kind of machine that cannot.
   virtual Result<void> note_writes() { return cannot_note_writes(); }
   virtual Result<std::vector<std::uint64_t>> noted_writes() { return cannot_note_writes(); }
   // Waits for the end, which is only there after start() has succeeded. Any number of waiters; each keeps

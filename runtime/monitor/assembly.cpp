@@ -58,7 +58,6 @@ std::uint64_t Assembly::memory_bytes() const {
 Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, Plan plan,
                                                   const Log& log) {
   std::unique_ptr<Assembly> assembly(new Assembly(std::move(plan), executor, log));
-  if (assembly->is_kvm() && !assembly->plan_.vm.valid()) assembly->plan_.vm = machine::kvm::Vm::begin();
   machine::MachineSpec spec = machine_spec(assembly->plan_);
   if (assembly->plan_.begin == Plan::Begin::kRestore) {
     if (auto loaded = assembly->load_saved(spec); !loaded) return loaded.error();

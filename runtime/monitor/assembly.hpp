@@ -43,7 +43,7 @@ class Assembly {
     // The machine that was saved in the work folder goes on, instead of one that boots.
     enum class Begin { kBoot, kRestore } begin = Begin::kBoot;
     std::string cpu;  // AcceleratorChoice::fingerprint, which a saved machine must meet again
-    std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, where it is on its way
+    std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, from Vm::begin()
     std::string first_writes;  // snapshot::first_writes_text() of a restored machine, or nothing
   };
 

@@ -46,7 +46,7 @@ class Monitor {
     Origin origin = Origin::kBoot;
     std::vector<std::byte> entrypoint, warm_up;
     Lifetime lifetime = Lifetime::kOwn;
-    std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, where it is on its way
+    std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, from Vm::begin()
     UniqueFd life_lock;                        // inherited, held
     UniqueFd creator;                          // our end of the creator's socket pair
     UniqueFd listener;                         // the control socket

@@ -30,8 +30,9 @@ asio::awaitable<void> Monitor::warm_up() {
 // the first command of a guest that goes on from here: memory that was given back last is given out first.
 asio::awaitable<Result<UniqueFd>> Monitor::part_noting(std::string* first_writes) {
   machine::Machine& machine = assembly_->machine();
-  const bool noted = static_cast<bool>(machine.note_writes());
+  const auto noted = machine.note_writes();
   if (noted) co_await warm_up();
+  if (!noted && noted.error().code != ErrorCode::kHostLacks) log_.info("{}", noted.error().message);
   // In a guest that is between two sessions the next host need not end the old one first.
   auto link = co_await agent_->part(kAgentLimit);
   if (!noted) co_return link;

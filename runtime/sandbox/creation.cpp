@@ -250,8 +250,8 @@ Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeL
   return monitor::Launch::start(std::move(spec));
 }
 
-Result<SandboxRecord> LocalRuntime::wait_running(const std::string& id, monitor::Launch& launch,
-                                                 const CreateRequest& request) {
+Result<SandboxRecord> LocalRuntime::bring_up(const std::string& id, monitor::Launch& launch,
+                                             const CreateRequest& request) {
   if (auto begun = launch.go(); !begun) return begun.error();
   if (request.wait == CreateWait::kReady) {
     if (auto ready = launch.wait_ready(request.signals); !ready) return ready.error();
@@ -297,7 +297,7 @@ Result<Created> LocalRuntime::create_from(Draft draft, const CreateRequest& requ
   }
   const auto furnished = furnish(draft);
   draft.pin.reset();
-  auto record = furnished ? wait_running(id, *started, request) : furnished.error();
+  auto record = furnished ? bring_up(id, *started, request) : furnished.error();
   if (!record) {
     started->give_up();
     [[maybe_unused]] const auto gone = registry_.abandon(id);  // done already, unless the monitor was killed

@@ -94,11 +94,11 @@ class LocalRuntime final : public Runtime {
   void look_for_template(Draft& draft);
   Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
   Result<void> furnish(const Draft& draft);
-  // The monitor is there, and waits for wait_running().
+  // The monitor is there, and waits until the sandbox's files are, for bring_up().
   Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const UniqueFd& work,
                                  const CreateRequest& request);
-  Result<registry::SandboxRecord> wait_running(const std::string& id, monitor::Launch& launch,
-                                               const CreateRequest& request);
+  Result<registry::SandboxRecord> bring_up(const std::string& id, monitor::Launch& launch,
+                                           const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
   // A live one, resumed when it was suspended.
   Result<registry::SandboxRecord> find_running(const std::string& sandbox, const ResumeFirst& resume);

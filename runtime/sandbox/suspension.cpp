@@ -150,7 +150,7 @@ Result<Resumed> LocalRuntime::start_again(const SandboxRecord& record, registry:
   if (!work) return work.error().within(doing);
   auto started = launch(*draft, std::move(life), *work, how);
   if (!started) return started.error().within(doing);
-  auto running = wait_running(record.sandbox_id, *started, how);
+  auto running = bring_up(record.sandbox_id, *started, how);
   if (!running) {
     started->give_up();
     return running.error().within(doing).with_hint(fmt::format(

@@ -10,8 +10,8 @@
 #include "runtime/snapshot/page_set.hpp"
 
 // The pages that a guest writes to first when it goes on from a template. Known in advance they are copied
-// together, which costs half of what it does when the guest has to stop for each of them. Advice only: wrong
-// pages cost memory and time, missing ones cost what they always did.
+// together, and the guest stops once for each and not twice: to read it, and to write to it. Advice only:
+// wrong pages cost memory and time, missing ones cost what they always did.
 namespace tl::snapshot {
 
 // What is copied in advance at most, in pages: 16 MiB. A guest that writes to more than that has not just

@@ -123,10 +123,12 @@ void set_link(Requests& requests, unsigned card, const std::string& mac, unsigne
   requests.attribute(IFLA_ADDRESS, mac);
 }
 
-// For ioctls about the card; open from its first use on. One thread at a time opens it.
-const UniqueFd& control_socket() {
-  static const UniqueFd kSocket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  return kSocket;
+// For ioctls about the card; open from its first use on. One thread at a time.
+Result<int> control_socket() {
+  static UniqueFd socket;
+  if (!socket) socket.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return errno_error("open a socket");
+  return socket.get();
 }
 
 Result<unsigned> find_card() {
@@ -181,13 +183,13 @@ void settle_link() {
 // By ioctl, which is less code for an emulated guest to run than netlink is, and by a socket that
 // settle_link() has opened in what goes on from a template.
 Result<void> set_mac(const std::string& mac) {
-  const UniqueFd& socket = control_socket();
-  if (!socket) return errno_error("open a socket");
+  const auto socket = control_socket();
+  if (!socket) return socket.error();
   ifreq request = {};
   std::strcpy(request.ifr_name, kCard);
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   std::memcpy(request.ifr_hwaddr.sa_data, mac.data(), mac.size());
-  if (::ioctl(socket.get(), SIOCSIFHWADDR, &request) != 0) return errno_error("set the hardware address");
+  if (::ioctl(*socket, SIOCSIFHWADDR, &request) != 0) return errno_error("set the hardware address");
   return {};
 }
 

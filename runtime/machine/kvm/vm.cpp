@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "common/check.hpp"
 #include "common/io.hpp"
 #include "runtime/machine/kvm/kvm_ioctl.hpp"
 #include "runtime/machine/kvm/kvm_msrs.hpp"
@@ -59,16 +60,12 @@ Result<std::vector<std::uint64_t>> Vm::written_pages(const GuestMemory& memory) 
   std::vector<std::uint64_t> all((memory.size_bytes() / kPageBytes + 63) / 64);
   std::uint32_t slot = 0;
   for (const GuestMemory::Region& region : memory.regions()) {
-    std::vector<std::uint64_t> words((region.bytes / kPageBytes + 63) / 64);
+    const auto first = static_cast<std::uint64_t>(region.host - memory.ram().data()) / kPageBytes;
+    TL_CHECK(first % 64 == 0);  // a region ends at the hole, or is the last one
     kvm_dirty_log log = {};
     log.slot = slot++;
-    log.dirty_bitmap = words.data();
+    log.dirty_bitmap = &all[first / 64];
     if (auto got = set(fd(), KVM_GET_DIRTY_LOG, "KVM_GET_DIRTY_LOG", log); !got) return got.error();
-    const auto offset = static_cast<std::uint64_t>(region.host - memory.ram().data()) / kPageBytes;
-    for (std::uint64_t page = 0; page < words.size() * 64; ++page) {
-      if ((words[page / 64] >> page % 64 & 1) == 0) continue;
-      all[(offset + page) / 64] |= std::uint64_t{1} << (offset + page) % 64;
-    }
   }
   return all;
 }
