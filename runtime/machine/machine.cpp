@@ -11,4 +11,8 @@ const char* base_command_line() {
   return "console=ttyS0 quiet panic=-1 reboot=t";
 }
 
+asio::awaitable<Result<void>> Machine::keep_process(std::filesystem::path /*file*/) {
+  co_return Error{ErrorCode::kHostLacks, "this machine has no process of its own", ""};
+}
+
 }  // namespace tl::machine

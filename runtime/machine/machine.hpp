@@ -31,6 +31,9 @@ struct MachineSpec {
   // From Machine::save(): the machine goes on from there when it is started, instead of booting. Kernel,
   // initramfs and command line are not used then. Empty: it boots.
   std::vector<std::byte> saved_state;
+  // From Machine::keep_process() at the same time: the saved machine goes on as that process. Empty: there is
+  // none.
+  std::filesystem::path process_image;
 };
 
 // What each machine relies on, so that the end of the guest is seen at once: kernel messages on the serial
@@ -70,6 +73,10 @@ class Machine {
   // Everything of the paused machine but its memory and what is behind its devices, as opaque bytes for
   // MachineSpec::saved_state of the same kind of machine, also in a later process.
   virtual asio::awaitable<Result<std::vector<std::byte>>> save() = 0;
+  // The process of a paused machine that has been saved, into a new file: for MachineSpec::process_image,
+  // with which a machine goes on sooner than with saved_state alone, on this host as it is now. kHostLacks
+  // from a kind of machine that has no process of its own; after any error there is no file.
+  virtual asio::awaitable<Result<void>> keep_process(std::filesystem::path file);
   // From the first call to the second the machine notes which pages of its memory the guest writes to. The
   // second tells them: page p, counted from the beginning of RAM, is bit p % 64 of word p / 64. kHostLacks
   // from a kind of machine that cannot.

@@ -163,7 +163,9 @@ Result<void> Assembly::add_tcg_machine(const asio::any_io_executor& executor, ma
   }
   auto disk_link = stream_socket_pair();
   if (!disk_link) return disk_link.error();
-  auto server = storage::NbdServer::start(std::move(disk_link->first), *disk_, log);
+  const auto begin = spec.process_image.empty() ? storage::NbdServer::Begin::kNegotiation
+                                                : storage::NbdServer::Begin::kTransmission;
+  auto server = storage::NbdServer::start(std::move(disk_link->first), *disk_, log, begin);
   if (!server) return server.error();
   disk_server_ = *std::move(server);
   auto memory_for_qemu = duplicate(memory_file_);

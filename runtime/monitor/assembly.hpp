@@ -79,6 +79,9 @@ class Assembly {
   // finished; it may run on meanwhile. Nothing to wait for where there is no writer.
   asio::awaitable<Result<std::optional<ForkedWriter>>> save_aside(std::filesystem::path folder,
                                                                   Durability durability);
+  // Beside it, after that, the machine's process, where it has one: what is started from there goes on
+  // sooner.
+  asio::awaitable<Result<void>> keep_process(std::filesystem::path folder);
   // What the disk is now, for export_disk().
   Result<void> freeze_disk();
 

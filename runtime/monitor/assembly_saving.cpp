@@ -67,6 +67,9 @@ Result<void> Assembly::load_saved(machine::MachineSpec& spec) {
   auto image = MemoryImage::open(*std::move(folder), machine_folder(), memory_bytes());
   if (!image) return image.error();
   spec.saved_state = *std::move(state);
+  std::error_code ignored;
+  const std::filesystem::path emulator = machine_folder() / registry::layout::kEmulator;
+  if (std::filesystem::exists(emulator, ignored)) spec.process_image = emulator;
   restored_.emplace(*std::move(image));
   return {};
 }
@@ -90,7 +93,11 @@ Result<void> Assembly::fill_memory_file() {
 Result<void> Assembly::forget_saved() {
   const auto folder = open_folder(machine_folder());
   if (!folder) return errno == ENOENT ? Result<void>() : folder.error();
-  return MachineState::remove(folder->get(), plan_.record.name ? Durability::kSynced : Durability::kLazy);
+  auto removed =
+      MachineState::remove(folder->get(), plan_.record.name ? Durability::kSynced : Durability::kLazy);
+  // Nobody looks at it without a state.
+  ::unlinkat(folder->get(), registry::layout::kEmulator, 0);
+  return removed;
 }
 
 asio::awaitable<Result<void>> Assembly::start() {
@@ -196,6 +203,11 @@ asio::awaitable<Result<std::optional<ForkedWriter>>> Assembly::save_aside(std::f
   if (!writer) co_return writer.error();
   if (!kept) co_return kept.error();
   co_return std::optional<ForkedWriter>(*std::move(writer));
+}
+
+asio::awaitable<Result<void>> Assembly::keep_process(std::filesystem::path folder) {
+  auto kept = co_await machine_->keep_process(folder / registry::layout::kEmulator);
+  co_return kept;
 }
 
 Result<void> Assembly::freeze_disk() {

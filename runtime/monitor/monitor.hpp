@@ -108,9 +108,11 @@ class Monitor {
     Result<void> kept;
     std::optional<ForkedWriter> writer;
   };
-  asio::awaitable<Moment> take_moment(std::filesystem::path folder, Durability durability);
+  enum class Process { kLeft, kKept };  // Assembly::keep_process
+  asio::awaitable<Moment> take_moment(std::filesystem::path folder, Durability durability,
+                                      Process process = Process::kLeft);
   asio::awaitable<Result<void>> write_moment(Moment moment, std::filesystem::path folder);
-  asio::awaitable<Result<void>> keep_machine(std::filesystem::path folder, Durability durability);
+  asio::awaitable<Result<void>> keep_template(std::filesystem::path folder);
   asio::awaitable<void> flatten_disk();
   asio::awaitable<void> answer_suspend(StreamPtr stream, bool soon);
   asio::awaitable<void> answer_checkpoint(StreamPtr stream, Kind kind, std::string key);

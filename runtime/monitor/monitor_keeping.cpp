@@ -150,13 +150,14 @@ asio::awaitable<Result<void>> Monitor::checkpoint_machine(std::filesystem::path 
   co_return kept;
 }
 
-asio::awaitable<Result<void>> Monitor::keep_machine(std::filesystem::path folder, Durability durability) {
-  auto moment = co_await take_moment(folder, durability);
+asio::awaitable<Result<void>> Monitor::keep_template(std::filesystem::path folder) {
+  auto moment = co_await take_moment(folder, Durability::kLazy, Process::kKept);
   auto kept = co_await write_moment(std::move(moment), std::move(folder));
   co_return kept;
 }
 
-asio::awaitable<Monitor::Moment> Monitor::take_moment(std::filesystem::path folder, Durability durability) {
+asio::awaitable<Monitor::Moment> Monitor::take_moment(std::filesystem::path folder, Durability durability,
+                                                      Process process) {
   Moment moment;
   moment.kept = co_await assembly_->machine().pause();
   if (!moment.kept) co_return moment;
@@ -164,6 +165,10 @@ asio::awaitable<Monitor::Moment> Monitor::take_moment(std::filesystem::path fold
   if (saved) {
     if (*saved) moment.writer.emplace(**std::move(saved));
     moment.kept = assembly_->freeze_disk();
+    if (process == Process::kKept) {
+      const auto kept = co_await assembly_->keep_process(folder / registry::layout::kMachine);
+      if (!kept && kept.error().code != ErrorCode::kHostLacks) log_.info("{}", kept.error().message);
+    }
   } else {
     moment.kept = saved.error();
   }

@@ -62,7 +62,7 @@ asio::awaitable<Result<void>> Monitor::make_template() {
   std::string first_writes;
   auto link = co_await part_noting(&first_writes);
   if (!link) co_return link.error();
-  auto kept = co_await keep_machine(draft->path(), Durability::kLazy);
+  auto kept = co_await keep_template(draft->path());
   if (kept) kept = store->commit(*std::move(draft), to_json(TemplateDetails{first_writes}));
   if (kept) {
     const auto shrunk = store->shrink_to(kTemplateBytes);

@@ -25,7 +25,8 @@ inline constexpr const char* kControlSocket = "control.sock";
 inline constexpr const char* kMonitorLog = "monitor.log";
 inline constexpr const char* kConsoleLog = "console.log";
 inline constexpr const char* kDisk = "disk";
-inline constexpr const char* kMachine = "machine";  // a saved machine: snapshot/FORMAT.md
+inline constexpr const char* kMachine = "machine";    // a saved machine: snapshot/FORMAT.md
+inline constexpr const char* kEmulator = "emulator";  // in there: machine/process_image/FORMAT.md
 }  // namespace layout
 
 // The work folder of a sandbox under the state folder `home`.

@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <system_error>
 
 #include "common/file_lock.hpp"
 #include "common/io.hpp"
+#include "runtime/registry/paths.hpp"
 #include "runtime/snapshot/memory_image.hpp"
 
 namespace tl {
@@ -16,6 +18,7 @@ namespace {
 
 constexpr const char* kStateFile = "machine";  // snapshot/FORMAT.md
 constexpr const char* kLockFile = "lock";
+constexpr const char* kEmulatorFile = registry::layout::kEmulator;
 
 }  // namespace
 
@@ -37,6 +40,9 @@ Result<void> link_machine(const std::filesystem::path& from, const std::filesyst
   // A state is replaced and removed, never changed.
   if (::linkat(source->get(), kStateFile, target->get(), kStateFile, 0) != 0)
     return errno_error("link the saved machine");
+  // A template of tcg has one; it goes with the state.
+  const bool linked = ::linkat(source->get(), kEmulatorFile, target->get(), kEmulatorFile, 0) == 0;
+  if (!linked && errno != ENOENT) return errno_error("link the saved emulator");
   auto image = snapshot::MemoryImage::open(*std::move(source), from, ram_bytes);
   if (!image) return image.error();
   return image->export_to(target->get(), durability);

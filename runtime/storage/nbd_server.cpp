@@ -13,7 +13,8 @@
 
 namespace tl::storage {
 
-Result<std::unique_ptr<NbdServer>> NbdServer::start(UniqueFd socket, BlockDevice& device, const Log& log) {
+Result<std::unique_ptr<NbdServer>> NbdServer::start(UniqueFd socket, BlockDevice& device, const Log& log,
+                                                    Begin begin) {
   const int flags = ::fcntl(socket.get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0)
     return errno_error("serve a disk: make the socket blocking");
@@ -25,7 +26,7 @@ Result<std::unique_ptr<NbdServer>> NbdServer::start(UniqueFd socket, BlockDevice
   pthread_sigmask(SIG_SETMASK, &all, &before);
   Result<void> started;
   try {
-    server->thread_ = std::thread(&NbdServer::serve, server.get());
+    server->thread_ = std::thread(&NbdServer::serve, server.get(), begin);
   } catch (const std::system_error& error) {
     started = errno_error(error.code().value(), "serve a disk: start a thread");
   }
@@ -40,8 +41,9 @@ NbdServer::~NbdServer() {
   thread_.join();
 }
 
-void NbdServer::serve() {
-  auto agreed = nbd::negotiate(socket_.get(), device_.size_bytes());
+void NbdServer::serve(Begin begin) {
+  Result<bool> agreed = true;
+  if (begin == Begin::kNegotiation) agreed = nbd::negotiate(socket_.get(), device_.size_bytes());
   Result<void> served = agreed ? Result<void>() : Result<void>(agreed.error());
   if (agreed && *agreed) served = nbd::Session(socket_.get(), device_, log_, counters_).run();
   if (!served) log_.info("disk: the connection ended: {}", served.error().message);

@@ -23,8 +23,13 @@ namespace tl::storage {
 // ten seconds.
 class NbdServer {
  public:
+  enum class Begin {
+    kNegotiation,
+    kTransmission,  // for a client that has negotiated with another server, of a device that is the same
+  };
   // Takes the socket; the log's descriptor must outlive the server. Control thread.
-  static Result<std::unique_ptr<NbdServer>> start(UniqueFd socket, BlockDevice& device, const Log& log);
+  static Result<std::unique_ptr<NbdServer>> start(UniqueFd socket, BlockDevice& device, const Log& log,
+                                                  Begin begin = Begin::kNegotiation);
 
   // Breaks the connection, waits for the request in progress and the final flush.
   ~NbdServer();
@@ -39,7 +44,7 @@ class NbdServer {
  private:
   NbdServer(UniqueFd socket, BlockDevice& device, const Log& log)
       : socket_(std::move(socket)), device_(device), log_(log) {}
-  void serve();
+  void serve(Begin begin);
 
   UniqueFd socket_;
   BlockDevice& device_;

@@ -5,6 +5,7 @@ import json
 import os
 import time
 import unittest
+from pathlib import Path
 
 from support import cases, environment
 
@@ -287,6 +288,37 @@ class Templates(LifeCycleCase):
         pruned = self.tl.ok("prune", "--json").json
         self.assertEqual((pruned["records"], pruned["templates"]), (5, 1), json.dumps(pruned))
         self.assertEqual(self.tl.ok("ls", "-q", "--all").out, b"")
+
+    @unittest.skipUnless(environment.ACCEL == "tcg", "the machine is the monitor itself")
+    def test_whatever_is_wrong_with_a_kept_emulator_a_sandbox_starts(self):
+        def of_another_boot(emulator):
+            boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+            text = emulator.read_bytes()
+            self.assertIn(boot, text)
+            emulator.write_bytes(text.replace(boot, b"0" * len(boot)))
+
+        def cut_off(emulator):
+            os.truncate(emulator, emulator.stat().st_size // 2)
+
+        def with_other_calls(emulator):
+            text = emulator.read_bytes()
+            emulator.write_bytes(text.replace(b"/proc/self/exe", b"/proc/self/eye"))
+
+        def no_program(emulator):
+            emulator.chmod(0o600)
+
+        self.tl.ok("terminate", self.tl.create())
+        for spoil in (of_another_boot, cut_off, with_other_calls, no_program, Path.unlink):
+            with self.subTest(spoil.__name__):
+                (emulator,) = (self.tl.home / "templates").glob("*/machine/emulator")
+                spoil(emulator)
+                created = self.tl.ok("create", "--accel", "tcg")
+                self.assertEqual(created.err, b"")
+                box = created.text
+                self.assertEqual(self.tl.shell(box, "echo well > /root/note; cat /root/note"), "well")
+                self.tl.ok("terminate", box)
+                self.tl.wait_for_silence()
+                self.nothing_half_made()
 
 
 if __name__ == "__main__":

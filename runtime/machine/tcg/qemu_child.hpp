@@ -9,6 +9,7 @@
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "runtime/machine/machine.hpp"
+#include "runtime/machine/tcg/command_line.hpp"
 
 namespace tl::machine {
 
@@ -23,14 +24,16 @@ struct QemuInheritance {
 // A QEMU that runs, and our ends of what it is connected to.
 struct QemuChild {
   ChildProcess process;
-  UniqueFd pidfd;    // another one than `process` has
-  UniqueFd control;  // QMP
-  UniqueFd console;  // the guest's serial console
-  UniqueFd errors;   // what QEMU prints
+  UniqueFd pidfd;           // another one than `process` has
+  UniqueFd control;         // QMP
+  UniqueFd console;         // the guest's serial console
+  UniqueFd errors;          // what QEMU prints
+  QemuDescriptors numbers;  // what it has inherited
 };
 
-// Starts it: in a process group of its own, with no descriptors but those named, to die with this thread.
-// kFailure when the memory is not memory_mib large.
+// Starts it, or the one that was kept as spec.process_image: in a process group of its own, with no
+// descriptors but those named, to die with this thread. kFailure when the memory is not memory_mib large,
+// kHostLacks when the image is not for this host as it is now.
 Result<QemuChild> start_qemu(const std::string& program, const MachineSpec& spec,
                              const QemuInheritance& inheritance, std::optional<std::uint32_t> tsc_khz);
 

@@ -73,13 +73,19 @@ QmpClient::QmpClient(const asio::any_io_executor& executor, Socket socket, Event
     : socket_(std::move(socket)), on_event_(std::move(on_event)), changed_(executor), queued_(executor) {}
 
 Result<std::shared_ptr<QmpClient>> QmpClient::create(const asio::any_io_executor& executor, UniqueFd socket,
-                                                     EventHandler on_event) {
+                                                     EventHandler on_event,
+                                                     std::optional<std::string> negotiated) {
   Socket stream(executor);
   asio::error_code ec;
   stream.assign(asio::local::stream_protocol(), socket.get(), ec);
   if (ec) return Error{ErrorCode::kFailure, "control connection of QEMU: " + ec.message(), ""};
   static_cast<void>(socket.release());
-  return std::shared_ptr<QmpClient>(new QmpClient(executor, std::move(stream), std::move(on_event)));
+  std::shared_ptr<QmpClient> client(new QmpClient(executor, std::move(stream), std::move(on_event)));
+  if (negotiated) {
+    client->phase_ = Phase::kReady;
+    client->qemu_version_ = *std::move(negotiated);
+  }
+  return client;
 }
 
 asio::awaitable<Result<void>> QmpClient::run(std::shared_ptr<QmpClient> self) {

@@ -34,9 +34,11 @@ class QmpClient : public std::enable_shared_from_this<QmpClient> {
   // Called for each event with its name and data (an object, maybe empty), from run().
   using EventHandler = std::function<void(const std::string& name, const nlohmann::json& data)>;
 
-  // `socket` is a connected AF_UNIX stream.
+  // `socket` is a connected AF_UNIX stream. `negotiated`: the version of a QEMU that has negotiated already,
+  // with somebody else.
   static Result<std::shared_ptr<QmpClient>> create(const asio::any_io_executor& executor, UniqueFd socket,
-                                                   EventHandler on_event);
+                                                   EventHandler on_event,
+                                                   std::optional<std::string> negotiated = std::nullopt);
 
   // Negotiates and reads until the connection ends. Success when the other side closed it or close() was
   // called. Once.

@@ -21,11 +21,13 @@
 #include "runtime/machine/cpu_limit/cpu_limiter.hpp"
 #include "runtime/machine/cpu_limit/limited_process.hpp"
 #include "runtime/machine/tcg/exit.hpp"
+#include "runtime/machine/tcg/kept_process.hpp"
 #include "runtime/machine/tcg/memory_use.hpp"
 #include "runtime/machine/tcg/migration.hpp"
 #include "runtime/machine/tcg/qemu_child.hpp"
 #include "runtime/machine/tcg/qemu_messages.hpp"
 #include "runtime/machine/tcg/qmp_client.hpp"
+#include "runtime/machine/tcg/saved_state.hpp"
 #include "runtime/machine/tcg/tsc_rate.hpp"
 
 // Four coroutines belong to a running QEMU: one reads the console, one stderr, one the control connection,
@@ -72,6 +74,7 @@ struct TcgMachine::State : std::enable_shared_from_this<State> {
   TscRate tsc;  // measured while whoever made the machine prepares its start
 
   std::optional<ChildProcess> child;
+  QemuDescriptors numbers;  // of the child
   std::shared_ptr<QmpClient> qmp;
   std::shared_ptr<Migration> migration;
   std::shared_ptr<CpuLimiter> limiter;
@@ -205,12 +208,24 @@ asio::awaitable<Error> why_not(std::shared_ptr<State> state, Error error) {
   co_return error;
 }
 
+// What was saved comes to be in QEMU; in one that was kept it is already.
+template <typename State>
+asio::awaitable<Result<void>> load(std::shared_ptr<State> state) {
+  std::vector<std::byte> bytes = std::exchange(state->spec.saved_state, {});
+  auto ready = std::move(state->wiring.memory_ready);
+  if (state->spec.process_image.empty()) {
+    auto loaded = co_await Migration::load(state->migration, std::move(bytes), std::move(ready));
+    co_return loaded;
+  }
+  if (!ready) co_return Result<void>();
+  auto filled = co_await ready();
+  co_return filled;
+}
+
 // A saved machine goes on. The CPU limit is the guest's, and QEMU's loading is not the guest.
 template <typename State>
 asio::awaitable<Result<void>> go_on(std::shared_ptr<State> state) {
-  std::vector<std::byte> bytes = std::exchange(state->spec.saved_state, {});
-  const auto loaded =
-      co_await Migration::load(state->migration, std::move(bytes), std::move(state->wiring.memory_ready));
+  const auto loaded = co_await load(state);
   if (!loaded) {
     const Error why = co_await why_not(state, loaded.error());
     co_return why;
@@ -227,15 +242,23 @@ asio::awaitable<Result<void>> go_on(std::shared_ptr<State> state) {
 Result<void> TcgMachine::State::spawn() {
   const QemuInheritance inheritance{wiring.memory.get(), wiring.disk.get(), wiring.agent.get(),
                                     wiring.network.get()};
+  std::optional<std::string> negotiated;
+  if (!spec.process_image.empty()) {
+    const auto saved_by = parse_saved_state(spec.saved_state);
+    if (!saved_by) return saved_by.error();
+    negotiated = saved_by->qemu_version;
+  }
   auto started = start_qemu(qemu, spec, inheritance, tsc.khz());
   if (!started) return started.error();
-  auto client =
-      QmpClient::create(executor, std::move(started->control),
-                        [weak = weak_from_this()](const std::string& name, const nlohmann::json& data) {
-                          if (const auto self = weak.lock()) self->on_qmp_event(name, data);
-                        });
+  auto client = QmpClient::create(
+      executor, std::move(started->control),
+      [weak = weak_from_this()](const std::string& name, const nlohmann::json& data) {
+        if (const auto self = weak.lock()) self->on_qmp_event(name, data);
+      },
+      std::move(negotiated));
   if (!client) return client.error();
   child = std::move(started->process);
+  numbers = started->numbers;
   qmp = std::move(*client);
   migration = std::make_shared<Migration>(executor, qmp);
   console.assign(started->console.release());
@@ -374,6 +397,15 @@ asio::awaitable<Result<std::vector<std::byte>>> TcgMachine::save() {
   if (!bytes) co_return bytes.error().within("save the machine");
   state->saved = *bytes;
   co_return bytes;
+}
+
+asio::awaitable<Result<void>> TcgMachine::keep_process(std::filesystem::path file) {
+  const auto state = state_;
+  if (state->saved.empty() || state->exit)
+    co_return Error{ErrorCode::kFailure, "keep QEMU: the machine is not saved", ""};
+  auto kept = co_await keep_qemu(state->executor, state->child->pid(), state->numbers, state->spec.memory_mib,
+                                 std::move(file));
+  co_return kept;
 }
 
 asio::awaitable<MachineExit> TcgMachine::wait() {

@@ -37,7 +37,8 @@ struct TcgWiring {
 //
 // A saved machine is the state from save() and the memory as it was then. It goes on with the vCPUs, the
 // memory size and the devices of the one that was saved, in the same version of QEMU (qemu_fingerprint()).
-// start() returns when the guest runs again, and fails with kFailure when QEMU cannot load the state.
+// start() returns when the guest runs again, and fails with kFailure when QEMU cannot load the state. With
+// the process that was kept, the disk's server is not negotiated with: it goes on as the one before.
 class TcgMachine final : public Machine {
  public:
   // The program that is run when `qemu` is not given.
@@ -54,6 +55,7 @@ class TcgMachine final : public Machine {
   asio::awaitable<Result<void>> resume() override;
   // The same bytes until resume(). After an error the machine is still paused, and resume() works.
   asio::awaitable<Result<std::vector<std::byte>>> save() override;
+  asio::awaitable<Result<void>> keep_process(std::filesystem::path file) override;
   asio::awaitable<MachineExit> wait() override;
   void kill() override;
   [[nodiscard]] std::uint64_t memory_used_bytes() const override;

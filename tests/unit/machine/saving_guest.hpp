@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -47,6 +48,7 @@ struct Options {
   bool has_agent = true;
   UniqueFd disk;
   std::function<asio::awaitable<Result<void>>()> memory_ready;
+  std::filesystem::path process_image;  // of the saved one
 };
 
 // A small guest that can be saved, and its machine. By default it counts.
@@ -69,6 +71,7 @@ struct SavingGuest {
   Result<void> go_on(const Saved& saved, Options options = {}) {
     MachineSpec spec;
     spec.saved_state = saved.state;
+    spec.process_image = options.process_image;
     make(std::move(spec), copy_of(saved.memory.get()), std::move(options));
     return run(context, machine->start());
   }

@@ -49,9 +49,10 @@ class CountingDisk final : public BlockDevice {
 struct WritingGuest {
   explicit WritingGuest(CountingDisk& its_disk) : disk(its_disk) {}
 
-  UniqueFd serve() {
+  using Begin = storage::NbdServer::Begin;
+  UniqueFd serve(Begin begin = Begin::kNegotiation) {
     auto ends = stream_socket_pair();
-    server = *storage::NbdServer::start(std::move(ends->first), disk, guest.log);
+    server = *storage::NbdServer::start(std::move(ends->first), disk, guest.log, begin);
     return std::move(ends->second);
   }
   void wait_for_writes(std::uint64_t more) {
@@ -92,4 +93,24 @@ TEST_CASE("a disk's request that is under way is finished when the guest is paus
     running->wait_for_writes(3);
     CHECK(disk.in_order());
   }
+}
+
+TEST_CASE("a disk is written on, in order, by the process that was kept") {
+  const auto kernel = tcg_test_kernel();
+  if (!kernel) return;
+  const TempFolder folder;
+  const auto image = folder.path / "emulator";
+  CountingDisk disk;
+  auto running = std::make_unique<WritingGuest>(disk);
+  running->guest.boot(*kernel, {.command = 'd', .disk = running->serve()});
+  running->wait_for_writes(3);
+  const Saved saved = running->guest.save();
+  REQUIRE(run(running->guest.context, running->guest.machine->keep_process(image)));
+  running = std::make_unique<WritingGuest>(disk);
+  const auto gone_on = running->guest.go_on(
+      saved, {.disk = running->serve(WritingGuest::Begin::kTransmission), .process_image = image});
+  INFO((gone_on ? "" : gone_on.error().message));
+  REQUIRE(gone_on);
+  running->wait_for_writes(20);
+  CHECK(disk.in_order());
 }
