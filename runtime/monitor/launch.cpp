@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/monitor/launch.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "common/io.hpp"
@@ -28,33 +30,91 @@ Error died() {
   return Error{ErrorCode::kFailure, "the monitor ended before the sandbox was ready", ""};
 }
 
-// What stands before the four parts of the orders.
-struct OrdersHead {
-  std::uint32_t record_bytes;
-  std::uint32_t entrypoint_bytes;
-  std::uint32_t warm_up_bytes;
-  std::uint32_t details_bytes;
+// What stands before the parts of the orders, and beside it the descriptors.
+enum Part : std::size_t {
+  kRecord,
+  kKernel,
+  kImage,
+  kCpu,
+  kTemplateKey,
+  kTemplateDetails,
+  kOriginWord,
+  kEntrypoint,
+  kWarmUp,
+  kParts,
 };
+struct OrdersHead {
+  std::uint32_t with_creator;
+  std::array<std::uint32_t, kParts> bytes;
+};
+constexpr std::size_t kMaxPath = 4096;
+constexpr std::size_t kMaxWord = 1024;
+// Life lock, listener, log.
+using Descriptors = std::array<int, 3>;
+
+constexpr std::array<std::size_t, kParts> kMaxBytes{registry::kMaxDocumentBytes,
+                                                    kMaxPath,
+                                                    kMaxPath,
+                                                    kMaxWord,
+                                                    kMaxWord,
+                                                    kMaxDetails,
+                                                    kMaxWord,
+                                                    guest::kMaxStartPayload,
+                                                    guest::kMaxStartPayload};
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-Result<std::string> orders_of(const LaunchSpec& spec) {
-  const auto record = registry::format_document(spec.record);
-  if (!record) return record.error();
-  // Nothing depends on them.
-  const std::string_view details =
-      spec.template_details.size() <= kMaxDetails ? spec.template_details : std::string_view();
-  const OrdersHead head{
-      static_cast<std::uint32_t>(record->size()), static_cast<std::uint32_t>(spec.entrypoint.size()),
-      static_cast<std::uint32_t>(spec.warm_up.size()), static_cast<std::uint32_t>(details.size())};
-  std::string message(reinterpret_cast<const char*>(&head), sizeof head);
-  message += *record;
-  message += text_of(spec.entrypoint);
-  message += text_of(spec.warm_up);
-  message += details;
-  return message;
+std::vector<std::byte> bytes_of(std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+// The first bytes of a message and descriptors beside them.
+struct Envelope {
+  explicit Envelope(std::span<std::byte> bytes) : data{bytes.data(), bytes.size()} {
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+  }
+  iovec data;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(Descriptors))> control{};
+  msghdr message{};
+};
+
+Result<void> send_head(int link, OrdersHead head, const Descriptors& descriptors) {
+  Envelope envelope(std::as_writable_bytes(std::span(&head, 1)));
+  cmsghdr* const rights = CMSG_FIRSTHDR(&envelope.message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof descriptors);
+  std::memcpy(CMSG_DATA(rights), descriptors.data(), sizeof descriptors);
+  ssize_t sent = -1;
+  do {
+    sent = ::sendmsg(link, &envelope.message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent != sizeof head) return errno_error("send the orders");
+  return {};
+}
+
+Result<OrdersHead> receive_head(int link, std::array<UniqueFd, 3>& received) {
+  OrdersHead head{};
+  Envelope envelope(std::as_writable_bytes(std::span(&head, 1)));
+  ssize_t got = -1;
+  do {
+    got = ::recvmsg(link, &envelope.message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) return Error{ErrorCode::kNotFound, "the creator has left", ""};
+  const cmsghdr* const rights = CMSG_FIRSTHDR(&envelope.message);
+  if (got != sizeof head || rights == nullptr || rights->cmsg_type != SCM_RIGHTS ||
+      rights->cmsg_len != CMSG_LEN(sizeof(Descriptors)))
+    return Error{ErrorCode::kFailure, "the orders are not readable", ""};
+  Descriptors descriptors{};
+  std::memcpy(descriptors.data(), CMSG_DATA(rights), sizeof descriptors);
+  for (std::size_t i = 0; i < descriptors.size(); ++i) received[i].reset(descriptors[i]);
+  return head;
 }
 
 constexpr std::array kOrigins{std::pair{Origin::kBoot, std::string_view("boot")},
@@ -78,63 +138,80 @@ std::optional<Origin> origin_of(std::string_view word) {
   return std::nullopt;
 }
 
-Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id) {
-  OrdersHead head{};
-  if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(&head, 1))); !read)
-    return read.error();
-  const bool too_long = head.record_bytes > registry::kMaxDocumentBytes ||
-                        head.entrypoint_bytes > guest::kMaxStartPayload ||
-                        head.warm_up_bytes > guest::kMaxStartPayload || head.details_bytes > kMaxDetails;
-  if (too_long) return Error{ErrorCode::kFailure, "the orders are too long", ""};
-  std::string text(
-      std::size_t{head.record_bytes} + head.entrypoint_bytes + head.warm_up_bytes + head.details_bytes, '\0');
-  if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(text))); !read) return read.error();
-  const std::string_view all = text;
-  auto parsed = registry::parse_document(id, all.substr(0, head.record_bytes));
+Result<LaunchSpec> receive_orders(int launch_fd, const std::string& id) {
+  std::array<UniqueFd, 3> descriptors;
+  const auto head = receive_head(launch_fd, descriptors);
+  if (!head) return head.error();
+  std::array<std::string, kParts> parts;
+  for (std::size_t i = 0; i < kParts; ++i) {
+    if (head->bytes[i] > kMaxBytes[i]) return Error{ErrorCode::kFailure, "the orders are too long", ""};
+    parts[i].resize(head->bytes[i]);
+    if (auto read = read_exact(launch_fd, std::as_writable_bytes(std::span(parts[i]))); !read)
+      return read.error();
+  }
+  auto parsed = registry::parse_document(id, parts[kRecord]);
   auto* const record = std::get_if<registry::SandboxRecord>(&parsed);
-  if (record == nullptr) return Error{ErrorCode::kFailure, "the record is not readable", ""};
-  const auto requests = std::as_bytes(std::span(all.substr(head.record_bytes)));
-  const auto entrypoint = requests.first(head.entrypoint_bytes);
-  const auto warm_up = requests.subspan(head.entrypoint_bytes, head.warm_up_bytes);
-  return LaunchOrders{std::move(*record),
-                      {entrypoint.begin(), entrypoint.end()},
-                      {warm_up.begin(), warm_up.end()},
-                      text.substr(text.size() - head.details_bytes)};
+  const auto origin = origin_of(parts[kOriginWord]);
+  if (record == nullptr || !origin) return Error{ErrorCode::kFailure, "the orders are not readable", ""};
+  LaunchSpec spec;
+  spec.record = std::move(*record);
+  spec.kernel = std::move(parts[kKernel]);
+  spec.image = std::move(parts[kImage]);
+  spec.cpu = std::move(parts[kCpu]);
+  spec.template_key = std::move(parts[kTemplateKey]);
+  spec.template_details = std::move(parts[kTemplateDetails]);
+  spec.origin = *origin;
+  spec.entrypoint = bytes_of(parts[kEntrypoint]);
+  spec.warm_up = bytes_of(parts[kWarmUp]);
+  spec.life_lock = std::move(descriptors[0]);
+  spec.listener = std::move(descriptors[1]);
+  spec.log = std::move(descriptors[2]);
+  spec.lifetime = head->with_creator != 0 ? Lifetime::kCreators : Lifetime::kOwn;
+  return spec;
 }
 
-Result<Launch> Launch::start(LaunchSpec spec) {
-  auto orders = orders_of(spec);
-  if (!orders) return orders.error();
+Result<Launch> Launch::begin(const LaunchBegin& begin) {
   auto link = stream_socket_pair();
   if (!link) return link.error();
+  const UniqueFd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  if (!nowhere) return errno_error("/dev/null");
   ChildSpec child;
-  child.argv = {"/proc/self/exe", "--monitor",
-                "--home",         spec.home,
-                "--sandbox",      spec.record.sandbox_id,
-                "--kernel",       spec.kernel,
-                "--image",        spec.image,
-                "--cpu",          spec.cpu,
-                "--accelerator",  spec.record.accelerator,
-                "--origin",       std::string(origin_word(spec.origin))};
-  if (!spec.template_key.empty()) child.argv.insert(child.argv.end(), {"--template", spec.template_key});
-  if (spec.debug) child.argv.emplace_back("--debug");
-  if (spec.lifetime == Lifetime::kCreators) child.argv.emplace_back("--with-creator");
+  child.argv = {"/proc/self/exe", "--monitor",      "--home",        begin.home,
+                "--sandbox",      begin.sandbox_id, "--accelerator", begin.accelerator};
+  if (begin.debug) child.argv.emplace_back("--debug");
   child.working_dir = "/";
-  child.fds = {{STDOUT_FILENO, spec.log.get()},
-               {STDERR_FILENO, spec.log.get()},
-               {kLifeLockFd, spec.life_lock.get()},
-               {kLaunchFd, link->second.get()},
-               {kListenerFd, spec.listener.get()}};
+  child.fds = {
+      {STDOUT_FILENO, nowhere.get()}, {STDERR_FILENO, nowhere.get()}, {kLaunchFd, link->second.get()}};
   child.group = ChildSpec::Group::kOwnSession;
   child.signals = ChildSpec::Signals::kAsOurs;
   auto process = ChildProcess::spawn(child);
   if (!process) return process.error().within("start the monitor");
   process->detach();
-  return Launch(std::move(link->first), *std::move(orders));
+  return Launch(std::move(link->first));
 }
 
-Result<void> Launch::go() {
-  if (!write_all(link_.get(), std::exchange(orders_, {}))) return died();
+Result<void> Launch::go(LaunchSpec spec) {
+  const auto record = registry::format_document(spec.record);
+  if (!record) return record.error();
+  // Nothing depends on them.
+  if (spec.template_details.size() > kMaxDetails) spec.template_details.clear();
+  const std::array<std::string_view, kParts> parts{*record,
+                                                   spec.kernel,
+                                                   spec.image,
+                                                   spec.cpu,
+                                                   spec.template_key,
+                                                   spec.template_details,
+                                                   origin_word(spec.origin),
+                                                   text_of(spec.entrypoint),
+                                                   text_of(spec.warm_up)};
+  OrdersHead head{spec.lifetime == Lifetime::kCreators ? 1U : 0U, {}};
+  std::string rest;
+  for (std::size_t i = 0; i < kParts; ++i) {
+    head.bytes[i] = static_cast<std::uint32_t>(parts[i].size());
+    rest += parts[i];
+  }
+  const auto sent = send_head(link_.get(), head, {spec.life_lock.get(), spec.listener.get(), spec.log.get()});
+  if (!sent || !write_all(link_.get(), rest)) return died();
   return {};
 }
 

@@ -30,8 +30,15 @@ enum class Origin {
 [[nodiscard]] std::string_view origin_word(Origin origin);
 [[nodiscard]] std::optional<Origin> origin_of(std::string_view word);
 
+// What a monitor is told before there is a sandbox.
+struct LaunchBegin {
+  std::string home;         // absolute path of the state folder
+  std::string sandbox_id;   // that it is going to have
+  std::string accelerator;  // what its machine runs on
+  bool debug = false;
+};
+
 struct LaunchSpec {
-  std::string home;                // absolute path of the state folder
   registry::SandboxRecord record;  // as its document, which exists, has it
   std::string kernel;              // absolute paths of what it is made from, which the creator has found
   std::string image;
@@ -46,7 +53,6 @@ struct LaunchSpec {
   UniqueFd life_lock;  // held; passed on without a gap
   UniqueFd listener;   // of listen_control(): commands can connect before the monitor is there
   UniqueFd log;        // the monitor's stdout and stderr
-  bool debug = false;
   Lifetime lifetime = Lifetime::kOwn;
 };
 
@@ -54,10 +60,10 @@ struct LaunchSpec {
 // with Lifetime::kCreators dropping it ends the sandbox at any time. Blocking; one thread.
 class Launch {
  public:
-  // Its sandbox's files need not be there yet: the monitor makes itself ready until go().
-  static Result<Launch> start(LaunchSpec spec);
-  // Everything is there: it begins. Once, before what follows.
-  Result<void> go();
+  // There need not be anything of its sandbox yet: the monitor makes itself ready until go().
+  static Result<Launch> begin(const LaunchBegin& begin);
+  // Everything is there: it is the sandbox's monitor from now on. Once, before what follows.
+  Result<void> go(LaunchSpec spec);
 
   // Waits until the sandbox is Running. The error is the monitor's own, or tells that it died. `signals` (-1:
   // none): a readable descriptor gives up, without reading it.
@@ -71,22 +77,14 @@ class Launch {
   void give_up();
 
  private:
-  Launch(UniqueFd link, std::string orders) : link_(std::move(link)), orders_(std::move(orders)) {}
+  explicit Launch(UniqueFd link) : link_(std::move(link)) {}
   UniqueFd link_;
-  std::string orders_;
 };
 
-// The descriptors at which a monitor finds what it inherits.
-inline constexpr int kLifeLockFd = 3;
-inline constexpr int kLaunchFd = 4;
-inline constexpr int kListenerFd = 5;
+// The descriptor at which a monitor finds the link.
+inline constexpr int kLaunchFd = 3;
 
-// The first thing on the link, from the creator, so that the monitor need not look for it.
-struct LaunchOrders {
-  registry::SandboxRecord record;
-  std::vector<std::byte> entrypoint, warm_up;  // as LaunchSpec has them
-  std::string template_details;
-};
-Result<LaunchOrders> receive_orders(int launch_fd, const std::string& id);
+// What go() sends: all of it, the descriptors among it. kNotFound when the creator has left instead.
+Result<LaunchSpec> receive_orders(int launch_fd, const std::string& id);
 
 }  // namespace tl::monitor

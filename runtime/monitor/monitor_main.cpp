@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <future>
 #include <map>
 #include <string>
 #include <string_view>
@@ -24,13 +25,7 @@ namespace {
 struct Arguments {
   std::string home;
   std::string sandbox;
-  std::string kernel;
-  std::string image;
-  std::string cpu;
   std::string accelerator;
-  std::string template_key;
-  std::string origin;
-  Lifetime lifetime = Lifetime::kOwn;
   Log::Level level = Log::Level::kInfo;
 };
 
@@ -40,18 +35,14 @@ Error not_for_people() {
 
 Result<Arguments> parse(int argc, char** argv) {
   Arguments arguments;
-  const std::map<std::string_view, std::string*> values{
-      {"--home", &arguments.home},     {"--sandbox", &arguments.sandbox},
-      {"--kernel", &arguments.kernel}, {"--image", &arguments.image},
-      {"--cpu", &arguments.cpu},       {"--template", &arguments.template_key},
-      {"--origin", &arguments.origin}, {"--accelerator", &arguments.accelerator}};
+  const std::map<std::string_view, std::string*> values{{"--home", &arguments.home},
+                                                        {"--sandbox", &arguments.sandbox},
+                                                        {"--accelerator", &arguments.accelerator}};
   for (int i = 2; i < argc; ++i) {
     const std::string_view word = argv[i];
     const auto value = values.find(word);
     if (value != values.end() && i + 1 < argc) {
       *value->second = argv[++i];
-    } else if (word == "--with-creator") {
-      arguments.lifetime = Lifetime::kCreators;
     } else if (word == "--debug") {
       arguments.level = Log::Level::kDebug;
     } else {
@@ -61,29 +52,37 @@ Result<Arguments> parse(int argc, char** argv) {
   return arguments;
 }
 
-Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
+Monitor::Options options_of(const Arguments& arguments, LaunchSpec orders) {
   Monitor::Options options;
   options.home = arguments.home;
-  options.kernel = arguments.kernel;
-  options.image = arguments.image;
-  options.cpu = arguments.cpu;
-  options.template_key = arguments.template_key;
-  const auto origin = origin_of(arguments.origin);
-  if (!origin) return not_for_people();
-  options.origin = *origin;
-  options.lifetime = arguments.lifetime;
-  options.life_lock.reset(kLifeLockFd);
+  options.kernel = std::move(orders.kernel);
+  options.image = std::move(orders.image);
+  options.cpu = std::move(orders.cpu);
+  options.template_key = std::move(orders.template_key);
+  options.template_details = std::move(orders.template_details);
+  options.origin = orders.origin;
+  options.lifetime = orders.lifetime;
+  options.life_lock = std::move(orders.life_lock);
   options.creator.reset(kLaunchFd);
-  options.listener.reset(kListenerFd);
-  // While the creator makes the sandbox's files.
+  options.listener = std::move(orders.listener);
+  options.record = std::move(orders.record);
+  options.entrypoint = std::move(orders.entrypoint);
+  options.warm_up = std::move(orders.warm_up);
+  return options;
+}
+
+Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
+  // While the creator makes the sandbox.
+  std::future<Result<machine::kvm::Vm>> vm;
   if (arguments.accelerator == machine::accelerator_name(machine::Accelerator::kKvm))
-    options.vm = machine::kvm::Vm::begin();
+    vm = machine::kvm::Vm::begin();
   auto orders = receive_orders(kLaunchFd, arguments.sandbox);
   if (!orders) return orders.error();
-  options.record = std::move(orders->record);
-  options.entrypoint = std::move(orders->entrypoint);
-  options.warm_up = std::move(orders->warm_up);
-  options.template_details = std::move(orders->template_details);
+  for (const int standard : {STDOUT_FILENO, STDERR_FILENO}) {
+    if (::dup2(orders->log.get(), standard) < 0) return errno_error("open the log");
+  }
+  Monitor::Options options = options_of(arguments, *std::move(orders));
+  options.vm = std::move(vm);
 
   asio::io_context context(1);
   Monitor monitor(context, std::move(options), log);

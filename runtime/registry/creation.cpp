@@ -36,7 +36,7 @@ Result<Registry::Created> Registry::create(SandboxRecord draft) {
     if (draft.name) {
       if (auto free = check_name_free(*draft.name); !free) return free.error();
     }
-    draft.sandbox_id = ids_();
+    if (round > 0 || draft.sandbox_id.empty()) draft.sandbox_id = ids_();
     TL_CHECK(is_sandbox_id(draft.sandbox_id));
     auto created = try_create(draft);
     if (!created) return created.error();

@@ -53,7 +53,11 @@ class Registry {
 
   static Result<Registry> open(StateFolder folder, IdSource ids = new_sandbox_id);
 
-  // A new Pending sandbox from a draft whose ID, status and times are filled in here. Its name is reserved,
+  // For create(): an ID that nobody has, but for one that is made in the same moment.
+  [[nodiscard]] std::string new_id() const { return ids_(); }
+
+  // A new Pending sandbox from a draft whose status and times are filled in here, and its ID, unless it has one
+  // that is free. Its name is reserved,
   // its work folder made, its life lock taken before anybody can see it. kConflict when the name is taken;
   // nothing is left behind then, nor when the process dies at any point.
   struct Created {

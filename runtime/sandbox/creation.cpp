@@ -102,6 +102,14 @@ Result<LocalRuntime::Draft> LocalRuntime::draft(const CreateRequest& request) {
 }
 
 Result<LocalRuntime::Draft> LocalRuntime::draft_of_image(const CreateRequest& request) {
+  Draft draft;
+  draft.record = record_of(request);
+  const auto requested = to_machine(request.accelerator);
+  auto accelerator = machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
+  if (!accelerator) return accelerator.error();
+  draft.record.accelerator = machine::accelerator_name(accelerator->accelerator);
+  draft.cpu = std::move(accelerator->fingerprint);
+  if (auto begun = begin_monitor(draft); !begun) return begun.error();
   const std::string name = request.image.value_or(storage::kDefaultImageName);
   const auto folders = data_folders();
   const auto store = storage::ImageStore::open(registry_.folder().path(), folders);
@@ -110,24 +118,17 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_of_image(const CreateRequest& re
   if (!image) return image.error();
   auto kernel = find_kernel(folders);
   if (!kernel) return kernel.error();
-  const auto requested = to_machine(request.accelerator);
-  auto accelerator = machine::choose_accelerator(requested, host_verdicts(registry_.folder(), requested));
-  if (!accelerator) return accelerator.error();
   const auto disk_mb =
       disk_for(request, std::max(kMinDiskMb, static_cast<std::uint32_t>(image->manifest.disk_mib)),
                "the image " + name);
   if (!disk_mb) return disk_mb.error();
 
-  Draft draft;
-  draft.record = record_of(request);
   draft.record.image = name;
   draft.record.image_digest = image->manifest.digest;
   draft.record.resources.disk_mb = *disk_mb;
-  draft.record.accelerator = machine::accelerator_name(accelerator->accelerator);
   draft.kernel = *std::move(kernel);
   draft.image = image->root_file;
   draft.config = image->manifest.config;
-  draft.cpu = std::move(accelerator->fingerprint);
   if (request.template_use == TemplateUse::kWhenThere) look_for_template(draft);
   return draft;
 }
@@ -194,13 +195,6 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_of_snapshot(const CreateRequest&
 }
 
 Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& record) {
-  const auto folders = data_folders();
-  const auto store = storage::ImageStore::open(registry_.folder().path(), folders);
-  if (!store) return store.error();
-  const auto image = store->find_digest(record.image_digest);
-  if (!image) return image.error();
-  auto kernel = find_kernel(folders);
-  if (!kernel) return kernel.error();
   const auto requested = record.accelerator.empty()    ? machine::AcceleratorRequest::kAuto
                          : record.accelerator == "kvm" ? machine::AcceleratorRequest::kKvm
                                                        : machine::AcceleratorRequest::kTcg;
@@ -209,22 +203,41 @@ Result<LocalRuntime::Draft> LocalRuntime::draft_again(const SandboxRecord& recor
   Draft draft;
   draft.record = record;
   draft.record.accelerator = machine::accelerator_name(accelerator->accelerator);
+  draft.cpu = std::move(accelerator->fingerprint);
+  if (auto begun = begin_monitor(draft); !begun) return begun.error();
+  const auto folders = data_folders();
+  const auto store = storage::ImageStore::open(registry_.folder().path(), folders);
+  if (!store) return store.error();
+  const auto image = store->find_digest(record.image_digest);
+  if (!image) return image.error();
+  auto kernel = find_kernel(folders);
+  if (!kernel) return kernel.error();
   draft.kernel = *std::move(kernel);
   draft.image = image->root_file;
   draft.config = image->manifest.config;
-  draft.cpu = std::move(accelerator->fingerprint);
   return draft;
 }
 
-Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeLock life,
-                                             const UniqueFd& work, const CreateRequest& request) {
+// As early as can be: a process, and on kvm a VM, take longer than all that is done meanwhile.
+Result<void> LocalRuntime::begin_monitor(Draft& draft) {
+  if (draft.record.sandbox_id.empty()) draft.record.sandbox_id = registry_.new_id();
+  auto begun = monitor::Launch::begin({.home = registry_.folder().path().string(),
+                                       .sandbox_id = draft.record.sandbox_id,
+                                       .accelerator = draft.record.accelerator,
+                                       .debug = options_.debug});
+  if (!begun) return begun.error();
+  draft.monitor.emplace(*std::move(begun));
+  return {};
+}
+
+Result<monitor::LaunchSpec> LocalRuntime::orders(const Draft& draft, registry::LifeLock life,
+                                                 const UniqueFd& work, const CreateRequest& request) {
   auto log = open_at(work.get(), registry::layout::kMonitorLog, O_WRONLY | O_CREAT | O_APPEND, 0600);
   if (!log) return log.error();
   auto listener = monitor::listen_control(work.get());
   if (!listener) return listener.error();
 
   monitor::LaunchSpec spec;
-  spec.home = registry_.folder().path().string();
   spec.record = draft.record;
   spec.kernel = draft.kernel.string();
   spec.image = draft.image.string();
@@ -244,15 +257,14 @@ Result<monitor::Launch> LocalRuntime::launch(const Draft& draft, registry::LifeL
   spec.life_lock = std::move(life).release();
   spec.listener = *std::move(listener);
   spec.log = *std::move(log);
-  spec.debug = options_.debug;
   spec.lifetime =
       request.lifetime == SandboxLifetime::kCreators ? monitor::Lifetime::kCreators : monitor::Lifetime::kOwn;
-  return monitor::Launch::start(std::move(spec));
+  return spec;
 }
 
 Result<SandboxRecord> LocalRuntime::bring_up(const std::string& id, monitor::Launch& launch,
-                                             const CreateRequest& request) {
-  if (auto begun = launch.go(); !begun) return begun.error();
+                                             monitor::LaunchSpec orders, const CreateRequest& request) {
+  if (auto begun = launch.go(std::move(orders)); !begun) return begun.error();
   if (request.wait == CreateWait::kReady) {
     if (auto ready = launch.wait_ready(request.signals); !ready) return ready.error();
   }
@@ -285,28 +297,37 @@ Result<Created> LocalRuntime::create(const CreateRequest& request, const Progres
 
 Result<Created> LocalRuntime::create_from(Draft draft, const CreateRequest& request,
                                           const Progress& progress) {
+  const std::string foreseen = draft.record.sandbox_id;
   auto made = registry_.create(std::move(draft.record));
   if (!made) return made.error();
   draft.record = made->record;
   const std::string id = made->record.sandbox_id;
   if (progress) progress("starting the machine");
-  auto started = launch(draft, std::move(made->life), made->work, request);
-  if (!started) {
-    [[maybe_unused]] const auto gone = registry_.abandon(id);
-    return started.error();
-  }
-  const auto furnished = furnish(draft);
-  draft.pin.reset();
-  auto record = furnished ? bring_up(id, *started, request) : furnished.error();
+  Result<SandboxRecord> record = start_made(draft, foreseen, *std::move(made), request);
   if (!record) {
-    started->give_up();
+    draft.monitor->give_up();
     [[maybe_unused]] const auto gone = registry_.abandon(id);  // done already, unless the monitor was killed
     return record.error();
   }
-  if (request.lifetime == SandboxLifetime::kCreators) companions_.emplace(id, *std::move(started));
+  if (request.lifetime == SandboxLifetime::kCreators) companions_.emplace(id, *std::move(draft.monitor));
   Created created{{*std::move(record), std::nullopt}, {}};
   created.warnings = warnings_for(created.sandbox.record);
   return created;
+}
+
+Result<SandboxRecord> LocalRuntime::start_made(Draft& draft, const std::string& foreseen,
+                                               registry::Registry::Created made,
+                                               const CreateRequest& request) {
+  // Somebody had that ID.
+  if (made.record.sandbox_id != foreseen) {
+    if (auto begun = begin_monitor(draft); !begun) return begun.error();
+  }
+  auto its = orders(draft, std::move(made.life), made.work, request);
+  if (!its) return its.error();
+  const auto furnished = furnish(draft);
+  draft.pin.reset();
+  if (!furnished) return furnished.error();
+  return bring_up(made.record.sandbox_id, *draft.monitor, *std::move(its), request);
 }
 
 // By links: what a sandbox shares with its source is the host's to count.

@@ -84,6 +84,7 @@ class LocalRuntime final : public Runtime {
     monitor::Origin origin = monitor::Origin::kBoot;
     std::filesystem::path source;  // a folder with a frozen disk, and a machine unless it boots; empty: none
     std::optional<snapshot::ArtefactPin> pin;  // keeps the source there
+    std::optional<monitor::Launch> monitor;    // makes itself ready meanwhile, for record.sandbox_id
   };
   Result<Draft> draft(const CreateRequest& request);
   Result<Draft> draft_of_image(const CreateRequest& request);
@@ -93,12 +94,18 @@ class LocalRuntime final : public Runtime {
   // Boots from nothing, or goes on from a template, where there is one.
   void look_for_template(Draft& draft);
   Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
+  // The rest of create_from(), from where there is something to be taken back. `foreseen`: the ID that the
+  // draft's monitor was begun with.
+  Result<registry::SandboxRecord> start_made(Draft& draft, const std::string& foreseen,
+                                             registry::Registry::Created made, const CreateRequest& request);
   Result<void> furnish(const Draft& draft);
-  // The monitor is there, and waits until the sandbox's files are, for bring_up().
-  Result<monitor::Launch> launch(const Draft& draft, registry::LifeLock life, const UniqueFd& work,
-                                 const CreateRequest& request);
+  // Starts the draft's monitor, for a sandbox that need not be there yet.
+  Result<void> begin_monitor(Draft& draft);
+  Result<monitor::LaunchSpec> orders(const Draft& draft, registry::LifeLock life, const UniqueFd& work,
+                                     const CreateRequest& request);
+  // The sandbox is there, and the monitor's from now on.
   Result<registry::SandboxRecord> bring_up(const std::string& id, monitor::Launch& launch,
-                                           const CreateRequest& request);
+                                           monitor::LaunchSpec orders, const CreateRequest& request);
   Result<UniqueFd> connect(const std::string& id);
   // A live one, resumed when it was suspended.
   Result<registry::SandboxRecord> find_running(const std::string& sandbox, const ResumeFirst& resume);

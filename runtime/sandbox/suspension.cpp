@@ -148,11 +148,11 @@ Result<Resumed> LocalRuntime::start_again(const SandboxRecord& record, registry:
   draft->origin = warm ? monitor::Origin::kResume : monitor::Origin::kBoot;
   const auto work = registry_.open_work(record.sandbox_id);
   if (!work) return work.error().within(doing);
-  auto started = launch(*draft, std::move(life), *work, how);
-  if (!started) return started.error().within(doing);
-  auto running = bring_up(record.sandbox_id, *started, how);
+  auto its = orders(*draft, std::move(life), *work, how);
+  if (!its) return its.error().within(doing);
+  auto running = bring_up(record.sandbox_id, *draft->monitor, *std::move(its), how);
   if (!running) {
-    started->give_up();
+    draft->monitor->give_up();
     return running.error().within(doing).with_hint(fmt::format(
         "its disk is whole: `tl sbx checkpoint {}` keeps it for `tl sbx create --snapshot`", handle(record)));
   }

@@ -19,7 +19,8 @@ class Process:
         return f"{self.program} ({self.pid}, child of {self.parent})"
 
     def is_emulator(self):
-        return self.program.startswith("qemu-system")
+        """QEMU, or one that was kept in a template."""
+        return self.program.startswith("qemu-system") or self.program == "emulator"
 
     def resident_kib(self):
         return _status_kib(self.pid, "VmRSS:")
