@@ -56,10 +56,10 @@ class Registry {
   // For create(): an ID that nobody has, but for one that is made in the same moment.
   [[nodiscard]] std::string new_id() const { return ids_(); }
 
-  // A new Pending sandbox from a draft whose status and times are filled in here, and its ID, unless it has one
-  // that is free. Its name is reserved,
-  // its work folder made, its life lock taken before anybody can see it. kConflict when the name is taken;
-  // nothing is left behind then, nor when the process dies at any point.
+  // A new Pending sandbox from a draft whose status and times are filled in here, and its ID, unless it has
+  // one that is free. Its name is reserved, its work folder made, its life lock taken before anybody can see
+  // it. kConflict when the name is taken; nothing is left behind then, nor when the process dies at any
+  // point.
   struct Created {
     SandboxRecord record;
     LifeLock life;

@@ -44,7 +44,7 @@ ucontext_t context_of(const StoppedProcess::Thread& thread, std::uint64_t extend
       {REG_CSGSFS, registers.cs | registers.ss << 48},
   }};
   for (const auto& [number, value] : general) context.uc_mcontext.gregs[number] = static_cast<greg_t>(value);
-  context.uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(extended);
+  std::memcpy(&context.uc_mcontext.fpregs, &extended, sizeof extended);
   std::memcpy(&context.uc_sigmask, &thread.signal_mask, sizeof thread.signal_mask);
   return context;
 }

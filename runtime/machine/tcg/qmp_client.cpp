@@ -215,7 +215,7 @@ asio::awaitable<Result<nlohmann::json>> QmpClient::execute(std::shared_ptr<QmpCl
       self->replies_.emplace(id, std::nullopt);
       nlohmann::json message{{"execute", command}, {"id", id}};
       if (!arguments.empty()) message["arguments"] = arguments;
-      self->send(message, std::move(descriptor));
+      self->send(message, std::exchange(descriptor, UniqueFd()));
       sent = true;
     }
     if (sent && self->replies_.at(id)) {
