@@ -21,8 +21,9 @@
 #include "runtime/storage/layered_disk.hpp"
 
 // LocalRuntime::create. Who holds what, in order: registry.create() makes a Pending document, reserves the
-// name and takes the life lock, all ours; the monitor inherits the lock without a gap; until we accept() the
-// sandbox it is a thing that either of us takes back, the monitor when we vanish, we when the monitor does.
+// name and takes the life lock, all ours; the monitor, which has waited for it, gets the lock without a gap;
+// until we accept() the sandbox it is a thing that either of us takes back, the monitor when we vanish, we
+// when the monitor does.
 namespace tl {
 namespace {
 
