@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -121,13 +122,31 @@ const char* check_mutexes() {
   return owner == ::gettid() ? "mine" : "another thread's";
 }
 
+// Computes, and never waits.
+class Spinner {
+ public:
+  Spinner()
+      : thread_([this] {
+          while (!done_) ++rounds_;
+        }) {}
+  ~Spinner() {
+    done_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> done_ = false;
+  std::atomic<long> rounds_ = 0;
+  std::thread thread_;
+};
+
 struct Subject {
   Adder adder;
   Echo echo;
   std::vector<char> heap = std::vector<char>(3 << 20, 'h');
   int signal_descriptor = -1;
   char* shared = nullptr;
-  std::string fresh;  // answers are made of what was there before
+  std::unique_ptr<Spinner> spinner;
 };
 
 std::string answer(Subject& subject, const std::string& word) {
@@ -163,6 +182,14 @@ std::string answer(Subject& subject, const std::string& word) {
     std::string result;
     std::thread([&] { result = check_mutexes(); }).join();
     return result;
+  }
+  if (word == "spin") {
+    subject.spinner = std::make_unique<Spinner>();
+    return "spinning";
+  }
+  if (word == "rest") {
+    subject.spinner.reset();
+    return "resting";
   }
   if (word == "exec") {
     ::execl("/bin/true", "true", nullptr);

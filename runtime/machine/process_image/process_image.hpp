@@ -31,7 +31,8 @@ struct ProcessImageSpec {
 
 // Writes the image of a child of ours to an empty file, which has to be one that can be executed. The process
 // stands still meanwhile, and goes on. The image has addresses, keys and secrets of the process: all that are
-// executed have the same. kFailure in one sentence when the process uses what an image cannot have.
+// executed have the same. kFailure in one sentence when the process uses what an image cannot have, kConflict
+// when it did not wait just then.
 Result<void> write_process_image(pid_t pid, const ProcessImageSpec& spec, int file);
 
 // Whether an image can be executed on this host as it is now: since the same boot, with the kind of processor

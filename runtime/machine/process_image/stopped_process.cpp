@@ -98,7 +98,10 @@ Result<void> StoppedProcess::seize_all() {
     if (!ids) return ids.error();
     for (const pid_t id : *ids) {
       if (std::find(seized_.begin(), seized_.end(), id) != seized_.end()) continue;
-      if (::ptrace(PTRACE_SEIZE, id, nullptr, nullptr) != 0) return errno_error("trace the process");
+      if (::ptrace(PTRACE_SEIZE, id, nullptr, nullptr) != 0) {
+        if (errno == ESRCH) return Error{ErrorCode::kConflict, "a thread has just ended", ""};
+        return errno_error("trace the process");
+      }
       seized_.push_back(id);
       more = true;
       if (::ptrace(PTRACE_INTERRUPT, id, nullptr, nullptr) != 0) return errno_error("stop a thread");
@@ -134,7 +137,7 @@ Result<void> StoppedProcess::examine(Thread& thread) const {
     return read_it;
   const auto in_call = static_cast<std::int64_t>(registers.orig_rax) >= 0;
   if (!in_call || instruction != kSyscallInstruction)
-    return Error{ErrorCode::kFailure, "a thread is doing something", ""};
+    return Error{ErrorCode::kConflict, "a thread is doing something", ""};
   thread.extended.resize(kExtendedBytes);
   area = {thread.extended.data(), thread.extended.size()};
   if (::ptrace(PTRACE_GETREGSET, thread.id, NT_X86_XSTATE, &area) != 0) return errno_error("read registers");

@@ -39,7 +39,7 @@ class StoppedProcess {
   using SignalAction = std::array<std::uint64_t, 4>;
   static constexpr int kSignals = 64;
 
-  // kFailure when it cannot be traced, or when one of its threads is doing something.
+  // kFailure when it cannot be traced, kConflict when one of its threads is doing something.
   static Result<StoppedProcess> stop(pid_t pid);
   StoppedProcess(StoppedProcess&&) noexcept;
   StoppedProcess& operator=(StoppedProcess&&) = delete;

@@ -9,6 +9,9 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include "common/guest_memory_file.hpp"
 #include "common/io.hpp"
@@ -21,7 +24,9 @@ namespace tl::machine {
 namespace {
 
 constexpr std::chrono::seconds kAnswerLimit(10);  // for what takes milliseconds on an idle host
-constexpr unsigned kMode = 0700;                  // a program, and nobody else's
+constexpr int kMoreTries = 10;
+constexpr std::chrono::milliseconds kPause(20);
+constexpr unsigned kMode = 0700;  // a program, and nobody else's
 
 Result<void> write_image(pid_t qemu, const QemuDescriptors& has, const std::filesystem::path& path) {
   ProcessImageSpec image;
@@ -77,7 +82,15 @@ asio::awaitable<Result<void>> try_out(asio::any_io_executor executor, QemuDescri
 
 asio::awaitable<Result<void>> keep_qemu(asio::any_io_executor executor, pid_t qemu, QemuDescriptors inherited,
                                         std::uint32_t memory_mib, std::filesystem::path file) {
-  const auto written = write_image(qemu, inherited, file);
+  Result<void> written = write_image(qemu, inherited, file);
+  // A timer of its own, or a thread that it does not need any more: a moment later it waits again.
+  asio::steady_timer pause(executor);
+  for (int i = 0; i < kMoreTries && !written && written.error().code == ErrorCode::kConflict; ++i) {
+    pause.expires_after(kPause);
+    asio::error_code ignored;
+    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    written = write_image(qemu, inherited, file);
+  }
   if (!written) co_return written.error().within("keep QEMU");
   const auto answers = co_await try_out(executor, inherited, memory_mib, file);
   if (!answers) {

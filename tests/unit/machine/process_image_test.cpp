@@ -176,6 +176,19 @@ TEST_CASE("what an image cannot have is refused, and the process goes on") {
   CHECK_FALSE(write_process_image(::getpid(), usual(), -1));
 }
 
+TEST_CASE("a process that computes is not kept just then, but when it waits again") {
+  const TempFolder folder;
+  const Subject subject = busy_subject();
+  CHECK(subject.ask("spin") == "spinning");
+  const auto busy = write_image(subject, folder.path / "a", usual());
+  REQUIRE_FALSE(busy);
+  CHECK(busy.error().code == ErrorCode::kConflict);
+  CHECK(subject.ask("rest") == "resting");
+  REQUIRE(write_image(subject, folder.path / "b", usual()));
+  CHECK(Subject::start((folder.path / "b").string(), "x")->ask("add") == "10");
+  CHECK(subject.ask("add") == "10");
+}
+
 TEST_CASE("an image that is cut off or another file is refused, and never becomes a process") {
   const TempFolder folder;
   const auto image = folder.path / "image";
