@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -35,6 +36,13 @@ constexpr std::chrono::milliseconds kHeadStart(20);
 
 Result<UniqueFd> open_folder(const std::filesystem::path& path) {
   return open_at(AT_FDCWD, path.string(), O_RDONLY | O_DIRECTORY);
+}
+
+// The process that had a machine is of the moment of its state: it goes before that goes, and is not there
+// when another comes, so that a kill in between leaves a state alone.
+Result<void> drop_process(int folder) {
+  if (::unlinkat(folder, registry::layout::kEmulator, 0) == 0 || errno == ENOENT) return {};
+  return errno_error("remove the saved emulator");
 }
 
 Result<UniqueFd> make_folder(const std::filesystem::path& path) {
@@ -93,11 +101,8 @@ Result<void> Assembly::fill_memory_file() {
 Result<void> Assembly::forget_saved() {
   const auto folder = open_folder(machine_folder());
   if (!folder) return errno == ENOENT ? Result<void>() : folder.error();
-  auto removed =
-      MachineState::remove(folder->get(), plan_.record.name ? Durability::kSynced : Durability::kLazy);
-  // Nobody looks at it without a state.
-  ::unlinkat(folder->get(), registry::layout::kEmulator, 0);
-  return removed;
+  if (auto dropped = drop_process(folder->get()); !dropped) return dropped;
+  return MachineState::remove(folder->get(), plan_.record.name ? Durability::kSynced : Durability::kLazy);
 }
 
 asio::awaitable<Result<void>> Assembly::start() {
@@ -180,6 +185,7 @@ asio::awaitable<Result<void>> Assembly::save(Durability durability) {
   if (auto written = write_memory(machine_folder(), Pages::kChanged, durability); !written) co_return written;
   const auto folder = open_folder(machine_folder());
   if (!folder) co_return folder.error();
+  if (auto dropped = drop_process(folder->get()); !dropped) co_return dropped;
   co_return MachineState::save(folder->get(), fingerprint(), *state, durability);
 }
 

@@ -290,6 +290,20 @@ class Templates(LifeCycleCase):
         self.assertEqual(self.tl.ok("ls", "-q", "--all").out, b"")
 
     @unittest.skipUnless(environment.ACCEL == "tcg", "the machine is the monitor itself")
+    def test_a_kept_emulator_is_of_its_template_and_of_no_later_state(self):
+        self.tl.ok("terminate", self.tl.create())
+        box = self.tl.create("web")
+        self.tl.shell(box, "echo after the template > /dev/shm/note")
+        emulator = self.tl.home / "work" / box / "machine/emulator"
+        self.assertFalse(emulator.exists(), "the sandbox runs on, and is not what it was")
+        (kept,) = (self.tl.home / "templates").glob("*/machine/emulator")
+        os.link(kept, emulator)  # as if it had been left there
+        self.tl.ok("suspend", "web")
+        self.assertFalse(emulator.exists())
+        self.assertEqual(self.tl.shell("web", "cat /dev/shm/note"), "after the template")
+        self.tl.ok("terminate", "web")
+
+    @unittest.skipUnless(environment.ACCEL == "tcg", "the machine is the monitor itself")
     def test_whatever_is_wrong_with_a_kept_emulator_a_sandbox_starts(self):
         def of_another_boot(emulator):
             boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()

@@ -62,8 +62,9 @@ class Writer {
     if (!descriptors) return descriptors.error();
     regions_ = *std::move(regions);
     descriptors_ = *std::move(descriptors);
-    for (const auto step : {&Writer::place_vdso, &Writer::place_own, &Writer::place_files,
-                            &Writer::open_descriptors, &Writer::settle, &Writer::begin_threads}) {
+    for (const auto step :
+         {&Writer::place_vdso, &Writer::place_own, &Writer::place_files, &Writer::place_shared,
+          &Writer::open_descriptors, &Writer::settle, &Writer::begin_threads}) {
       if (auto done = (this->*step)(); !done) return done;
     }
     return finish();
@@ -175,9 +176,7 @@ class Writer {
   // Memory that is a file's, from where it lies.
   Result<void> place_files() {
     std::set<std::string> paths;
-    for (const MemoryRegion* region : of_files_) {
-      paths.insert(region->name);
-    }
+    for (const MemoryRegion* region : of_files_) paths.insert(region->name);
     const int file = next_descriptor();
     for (const std::string& path : paths) {
       main_.call(SYS_open, {data_.add_text(path), O_RDONLY | O_CLOEXEC}, as_word(file));
@@ -191,7 +190,7 @@ class Writer {
     auto host = image_host({paths.begin(), paths.end()});
     if (!host) return host.error();
     host_ = to_json(*host);
-    return place_shared();
+    return {};
   }
 
   // Memory that others have, too: of an inherited descriptor.

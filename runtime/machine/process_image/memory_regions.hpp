@@ -41,7 +41,7 @@ Result<std::vector<MemoryRegion>> parse_regions(std::string_view smaps);
 Result<std::vector<MemoryRegion>> regions_of(pid_t pid);
 
 // The pages of a region that are the process's own: none of a file's that was never written to, none that was
-// never touched. A word for each page, not 0 where it is.
+// never touched. One entry for each page, in order.
 Result<std::vector<bool>> own_pages(pid_t pid, const MemoryRegion& region);
 
 // A run of pages, from `first` on.
