@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <array>
@@ -57,6 +58,12 @@ class HostFile final : public DiskFile {
     return Size{static_cast<std::uint64_t>(status.st_size),
                 static_cast<std::uint64_t>(status.st_blocks) * kStatBlock,
                 static_cast<std::uint64_t>(status.st_nlink)};
+  }
+
+  std::optional<std::uint64_t> free_space() override {
+    struct statvfs host {};
+    if (::fstatvfs(fd_.get(), &host) != 0 || host.f_blocks == 0) return std::nullopt;
+    return std::uint64_t{host.f_bavail} * host.f_frsize;
   }
 
  private:

@@ -47,6 +47,8 @@ class DiskFile {
   // The first part of the file at or after `offset` that may be something else than a hole.
   virtual Result<std::optional<Extent>> next_data(std::uint64_t offset) = 0;
   virtual Result<Size> size() = 0;
+  // What is left to everybody on the host's file system, in bytes; nothing where that does not say.
+  virtual std::optional<std::uint64_t> free_space() = 0;
 
  protected:
   DiskFile() = default;

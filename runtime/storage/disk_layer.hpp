@@ -48,6 +48,8 @@ class DiskLayer {
   // not present. After an error everything that was not present is as before.
   Result<void> write(std::uint64_t offset, std::span<const iovec> pieces, std::uint64_t first,
                      std::uint64_t count);
+  // DiskFile::free_space() of the data file.
+  std::optional<std::uint64_t> free_space() { return data_->free_space(); }
   // The clusters, all in state `current`, read as zeroes from now on.
   Result<void> zero(std::uint64_t first, std::uint64_t count, ClusterState current);
   // Makes all of the above durable and gives space back, not all of it at once when it is in many pieces.

@@ -5,8 +5,12 @@
 #include <array>
 #include <utility>
 
+#include "runtime/storage/ext4_journal.hpp"
+
 namespace tl::storage {
 namespace {
+
+constexpr std::uint64_t kSmallWriteClusters = 16;
 
 using Cluster = std::array<std::byte, kClusterBytes>;
 
@@ -143,7 +147,23 @@ Result<void> LayeredDisk::write_once(std::uint64_t offset, std::span<const iovec
     const std::uint64_t mib = manifest_.quota_bytes >> 20;
     return Error{ErrorCode::kHostLacks, "disk quota of " + std::to_string(mib) + " MiB is used up", ""};
   }
+  if (*needed > 0 && !headroom_.allows(delta(), *needed * kClusterBytes) && !may_use_headroom(first, count))
+    return Error{ErrorCode::kHostLacks, "the host's disk is full", ""};
   return delta().write(offset, pieces, first, count);
+}
+
+// Metadata are small writes.
+bool LayeredDisk::may_use_headroom(std::uint64_t first, std::uint64_t count) {
+  if (count <= kSmallWriteClusters) return true;
+  if (!journal_) {
+    std::array<std::byte, kExt4SuperblockEnd> beginning{};
+    const auto read = read_base(0, beginning);
+    journal_ = read ? ext4_journal(beginning) : std::vector<DiskFile::Extent>();
+  }
+  const std::uint64_t begin = first * kClusterBytes;
+  const std::uint64_t end = begin + count * kClusterBytes;
+  return std::any_of(journal_->begin(), journal_->end(),
+                     [&](const auto& range) { return range.begin <= begin && end <= range.end; });
 }
 
 Result<void> LayeredDisk::write_zeroes(std::uint64_t offset, std::uint64_t length) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "runtime/storage/disk_layer.hpp"
 #include "runtime/storage/disk_manifest.hpp"
 #include "runtime/storage/flattening.hpp"
+#include "runtime/storage/host_headroom.hpp"
 #include "runtime/storage/layer_source.hpp"
 
 namespace tl::storage {
@@ -47,7 +49,8 @@ struct DiskInfo {
 
 // A guest's disk: an image that many share, frozen layers, and one writable delta on top, copy-on-write in
 // clusters of 4 KiB (FORMAT.md). A write beyond the quota or the host's space is refused with kHostLacks and
-// changes nothing that was flushed; the disk goes on, and takes writes again when space has come back.
+// changes nothing that was flushed; the disk goes on, and takes writes again when space has come back. The
+// last of the host's space (HostHeadroom) is only for small writes and for the journal of the base's ext4.
 // Requests of any size and number of clusters cost one system call for each contiguous run. The folder is
 // locked while the object lives: one process, one object.
 //
@@ -146,6 +149,7 @@ class LayeredDisk final : public BlockDevice {
                           std::uint64_t count);
   Result<void> zero_part(std::uint64_t offset, std::uint64_t length);
   Result<void> zero_clusters(std::uint64_t first, std::uint64_t count);
+  bool may_use_headroom(std::uint64_t first, std::uint64_t count);
   [[nodiscard]] std::uint64_t count_held() const;
   void check_range(std::uint64_t offset, std::uint64_t length) const;
 
@@ -155,6 +159,8 @@ class LayeredDisk final : public BlockDevice {
   std::vector<std::unique_ptr<DiskLayer>> layers_;  // bottom first; the last is the delta
   std::shared_ptr<SyncSwitch> syncs_ = std::make_shared<SyncSwitch>(true);
   std::atomic<std::uint64_t> held_clusters_ = 0;
+  HostHeadroom headroom_;
+  std::optional<std::vector<DiskFile::Extent>> journal_;  // once somebody wanted to know
 };
 
 }  // namespace tl::storage

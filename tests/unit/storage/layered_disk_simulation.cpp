@@ -102,6 +102,11 @@ class SimulatedFile final : public DiskFile {
     return Size{file_->bytes, (file_->now.size() + file_->reserved.size()) * kSector, links};
   }
 
+  std::optional<std::uint64_t> free_space() override {
+    if (!host_.tells_free_space_) return std::nullopt;
+    return host_.capacity_ - std::min(host_.capacity_, host_.used_bytes());
+  }
+
  private:
   [[nodiscard]] std::uint64_t new_sectors(const SimulatedHost::Change& change) const {
     std::uint64_t count = 0;

@@ -41,6 +41,8 @@ class SimulatedHost {
 
   // Writes that would use more than this fail with ENOSPC, after having been done in part.
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
+  // From now on the host says how much of its capacity is free.
+  void tell_free_space() { tells_free_space_ = true; }
   // The next sync fails as a broken disk does, forgetting what was written.
   void fail_next_sync() { fail_sync_ = true; }
   [[nodiscard]] std::uint64_t used_bytes() const;
@@ -84,6 +86,7 @@ class SimulatedHost {
   std::uint64_t steps_left_ = kForever;
   std::uint64_t capacity_ = kForever;
   std::uint64_t syncs_ = 0;
+  bool tells_free_space_ = false;
   bool dead_ = false;
   bool fail_sync_ = false;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mount.h>
 
+#include "runtime/storage/ext4_journal.hpp"
+#include "runtime/storage/ext4_volume.hpp"
 #include "runtime/storage/layered_disk.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/storage/layered_disk_simulation.hpp"
@@ -33,7 +35,7 @@ class SmallFileSystem {
  public:
   explicit SmallFileSystem(const std::filesystem::path& at) : at_(at) {
     std::filesystem::create_directory(at);
-    mounted_ = ::mount("tl-test", at.c_str(), "tmpfs", 0, "size=2m") == 0;
+    mounted_ = ::mount("tl-test", at.c_str(), "tmpfs", 0, "size=18m") == 0;
   }
   ~SmallFileSystem() {
     if (mounted_) ::umount2(at_.c_str(), MNT_DETACH);
@@ -183,6 +185,78 @@ TEST_CASE("a really full file system refuses writes and serves again when there 
   write_at(*disk, 4 * kMiB, pattern(kMiB, 3));
   must(disk->flush());
   CHECK(read_at(*disk, 4 * kMiB, kMiB) == pattern(kMiB, 3));
+
+  // Then to the last page, with writes that may.
+  std::uint64_t written = 0;
+  Result<void> done;
+  while (done) {
+    done = disk->write(8 * kMiB + written, pattern(64 * kKiB, 4));
+    if (done) written += 64 * kKiB;
+  }
+  check_refused_for_space(done);
+  CHECK(written >= HostHeadroom::kBytes - 128 * kKiB);
+  must(disk->flush());
+  CHECK(read_at(*disk, 8 * kMiB + written - 64 * kKiB, 64 * kKiB) == pattern(64 * kKiB, 4));
+  must(disk->discard(8 * kMiB, 4 * kMiB));
+  write_at(*disk, 40 * kMiB, pattern(64 * kKiB, 5));
+  must(disk->flush());
+}
+
+TEST_CASE("the last of the host's space is for small writes and for the journal") {
+  TempFolder temp;
+  const std::string image = (temp.path() / "image").string();
+  auto volume = must(Ext4Volume::create(image, 64, "test"));
+  must(volume.close());
+  const DiskBase base{image, "sha256:1"};
+  const auto opened = must(base.open());
+  std::vector<std::byte> beginning(kExt4SuperblockEnd);
+  must(opened.file->read(0, beginning));
+  const auto journal = ext4_journal(beginning);
+  REQUIRE(journal.size() == 1);
+  CHECK(journal.front().end - journal.front().begin == 4 * kMiB);
+
+  SimulatedHost host(1);
+  host.tell_free_space();
+  auto disk = must(LayeredDisk::create(host.open_folder(), {base, kDeviceBytes, kDeviceBytes}));
+  host.set_capacity(host.used_bytes() + HostHeadroom::kBytes + 2 * kMiB);
+  constexpr std::uint64_t kSomewhere = 32 * kMiB;
+  write_at(*disk, kSomewhere, pattern(kMiB, 2));
+  write_at(*disk, kSomewhere, pattern(kMiB, 3));
+  check_refused_for_space(disk->write(kSomewhere + kMiB, pattern(2 * kMiB, 2)));
+  must(disk->flush());
+  check_refused_for_space(disk->write(kSomewhere + kMiB, pattern(2 * kMiB, 2)));
+  write_at(*disk, kSomewhere, pattern(kMiB, 4));  // it has that already
+  for (std::uint64_t at = journal.front().begin; at < journal.front().end; at += kMiB)
+    write_at(*disk, at, pattern(kMiB, 5));
+  check_refused_for_space(disk->write(journal.front().end - kMiB / 2, pattern(kMiB, 5)));
+  for (std::uint64_t at = 0; at < kMiB; at += 64 * kKiB) write_at(*disk, 40 * kMiB + at, pattern(64 * kKiB, 6));
+  must(disk->flush());
+  CHECK(read_at(*disk, kSomewhere, kMiB) == pattern(kMiB, 4));
+  CHECK(read_at(*disk, kSomewhere + kMiB, kMiB) == filled(kMiB, 0));
+  CHECK(read_at(*disk, journal.front().begin, kMiB) == pattern(kMiB, 5));
+  CHECK(read_at(*disk, 40 * kMiB, 64 * kKiB) == pattern(64 * kKiB, 6));
+  host.set_capacity(SimulatedHost::kForever);
+  write_at(*disk, kSomewhere + kMiB, pattern(2 * kMiB, 2));
+}
+
+TEST_CASE("what says nothing of a journal has none") {
+  std::vector<std::byte> beginning(kExt4SuperblockEnd);
+  CHECK(ext4_journal(beginning).empty());
+  Random random(1);
+  for (int i = 0; i < 1000; ++i) {
+    for (std::byte& byte : beginning) byte = static_cast<std::byte>(below(random, 256));
+    beginning[0x438] = std::byte{0x53};
+    beginning[0x439] = std::byte{0xef};
+    beginning[0x418] = std::byte{2};
+    beginning[0x4fd] = std::byte{1};
+    beginning[0x50c] = std::byte{0x0a};
+    beginning[0x50d] = std::byte{0xf3};
+    beginning[0x512] = std::byte{0};
+    beginning[0x513] = std::byte{0};
+    const auto ranges = ext4_journal(beginning);
+    CHECK(ranges.size() <= 4);
+    for (const auto& range : ranges) CHECK(range.begin <= range.end);
+  }
 }
 
 TEST_CASE("a disk that the host has no space for is not created") {
