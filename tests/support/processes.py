@@ -48,6 +48,18 @@ class Process:
     def peak_kib(self):
         return _status_kib(self.pid, "VmHWM:")
 
+    def waits(self):
+        """Of each thread: its name, state, where in the kernel it is, and its system call."""
+        try:
+            threads = sorted(os.listdir(f"/proc/{self.pid}/task"))
+        except OSError:
+            return
+        for thread in threads:
+            of = f"{self.pid}/task/{thread}"
+            state = _read(of, "stat").rpartition(b")")[2].split()[:1]
+            words = [_read(of, "comm").strip(), *state, _read(of, "wchan"), _read(of, "syscall").strip()]
+            yield " ".join(word.decode(errors="replace") for word in words)
+
     def kill(self, number=signal.SIGKILL):
         try:
             os.kill(self.pid, number)

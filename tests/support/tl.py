@@ -18,7 +18,10 @@ from support import environment, processes
 # A background job of a shell starts with SIGINT ignored, and so would every `tl` that this suite interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-GENEROUS = 180  # seconds that no healthy command needs, on a loaded two-core machine under emulation
+# Seconds that no healthy command needs, on a loaded two-core machine under emulation; more than the 180 after
+# which a guest that does not answer is given up, so that the command says so itself.
+GENEROUS = 240
+SHOWN_LINES = 30  # of the logs of a command that hangs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,10 +104,11 @@ class Tl:
         try:
             out, err = client.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
+            meanwhile = self.circumstances()
             client.kill()
             out, err = client.communicate()
             said = f"stdout {out[-500:]!r}, stderr {err[-2000:]!r}" if out or err else "it said nothing"
-            raise AssertionError(f"{client.args} hangs; {said}") from None
+            raise AssertionError(f"{client.args} hangs; {said}\n{meanwhile}") from None
         finally:
             if client in self._clients:
                 self._clients.remove(client)
@@ -157,6 +161,18 @@ class Tl:
 
     def monitors(self):
         return [process for process in self.processes() if process.program == self.binary.name]
+
+    def circumstances(self):
+        """For whoever has to find out why something hangs: what each process waits for, and the newest logs."""
+        lines = []
+        for process in processes.of_folder(self.folder):
+            lines.append(repr(process))
+            lines += (f"    {waits}" for waits in process.waits())
+        for log in sorted(self.home.rglob("*.log")):
+            lines.append(f"{log.relative_to(self.home)}:")
+            with contextlib.suppress(OSError):
+                lines += (f"    {line}" for line in log.read_text(errors="replace").splitlines()[-SHOWN_LINES:])
+        return "\n".join(lines)
 
     def wait_for_silence(self, seconds=60):
         """Until no process of the state folder is left."""
