@@ -14,6 +14,12 @@
 
 namespace tl::machine {
 
+// Pages of 4096 bytes of a guest's RAM, counted from its beginning.
+struct RamRange {
+  std::uint64_t first_page = 0;
+  std::uint64_t pages = 0;
+};
+
 enum class Accelerator { kKvm, kTcg };
 [[nodiscard]] const char* accelerator_name(Accelerator accelerator);  // "kvm", "tcg"
 
@@ -31,6 +37,9 @@ struct MachineSpec {
   // From Machine::save(): the machine goes on from there when it is started, instead of booting. Kernel,
   // initramfs and command line are not used then. Empty: it boots.
   std::vector<std::byte> saved_state;
+  // What a saved machine will need at once: a kvm machine has KVM map it before the guest runs, where KVM can.
+  // Advice.
+  std::vector<RamRange> first_pages;
   // From Machine::keep_process() at the same time: the saved machine goes on as that process. Empty: there is
   // none.
   std::filesystem::path process_image;

@@ -43,6 +43,7 @@ network::Rules rules_of(const registry::NetworkPolicy& policy) {
 Assembly::~Assembly() {
   if (filling_.valid()) filling_.wait();
   machine_.reset();
+  if (copying_.valid()) copying_.wait();
   if (!memory_file_view_.empty())
     ::munmap(const_cast<std::byte*>(memory_file_view_.data()), memory_file_view_.size());
 }
@@ -57,10 +58,13 @@ std::uint64_t Assembly::memory_bytes() const {
 
 Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& executor, Plan plan,
                                                   const Log& log) {
-  std::unique_ptr<Assembly> assembly(new Assembly(std::move(plan), executor, log));
+  std::unique_ptr<Assembly> assembly(new Assembly(std::move(plan), log));
   machine::MachineSpec spec = machine_spec(assembly->plan_);
   if (assembly->plan_.begin == Plan::Begin::kRestore) {
     if (auto loaded = assembly->load_saved(spec); !loaded) return loaded.error();
+  }
+  if (assembly->is_kvm()) {
+    if (auto made = assembly->make_memory(spec); !made) return made.error();
   }
   if (auto opened = assembly->open_disk(); !opened) return opened.error();
 
@@ -71,24 +75,19 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
   auto agent_link = stream_socket_pair();
   if (!agent_link) return agent_link.error();
   assembly->agent_link_ = std::move(agent_link->first);
-  auto cable = packet_socket_pair();
-  if (!cable) return cable.error();
-  assembly->cable_ = std::move(cable->first);
+  auto& begun = assembly->plan_.network;
+  if (!begun) return begun.error();
+  UniqueFd wire = std::move(begun->wire);
+  auto network = network::Gateway::start(executor, *std::move(begun),
+                                         rules_of(assembly->plan_.record.network), log);
+  if (!network) return network.error();
+  assembly->network_ = *std::move(network);
 
   auto add_machine = assembly->is_kvm() ? &Assembly::add_kvm_machine : &Assembly::add_tcg_machine;
   auto added = ((*assembly).*add_machine)(executor, std::move(spec), std::move(agent_link->second),
-                                          std::move(cable->second), log);
+                                          std::move(wire), log);
   if (!added) return added.error();
   return assembly;
-}
-
-// While the guest is on its way.
-Result<void> Assembly::start_network() {
-  auto network = network::Gateway::start(executor_, std::move(cable_), rules_of(plan_.record.network),
-                                         plan_.work_folder.string(), log_);
-  if (!network) return network.error();
-  network_ = *std::move(network);
-  return {};
 }
 
 asio::awaitable<Result<void>> Assembly::set_network_policy(registry::NetworkPolicy policy) {
@@ -121,12 +120,6 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
     if (!initramfs) return initramfs.error();
     spec.initramfs = *std::move(initramfs);
   }
-  auto memory = GuestMemory::create(memory_bytes());
-  if (!memory) return memory.error();
-  memory_.emplace(*std::move(memory));
-  if (restored_) {
-    if (auto mapped = map_memory(); !mapped) return mapped;
-  }
   VirtioBoard::Parts parts;
   parts.memory = &*memory_;
   parts.vcpus = spec.vcpus;
@@ -141,6 +134,7 @@ Result<void> Assembly::add_kvm_machine(const asio::any_io_executor& executor, ma
   wiring.board = *std::move(board);
   wiring.console = console_.get();
   wiring.vm = std::move(plan_.vm);
+  if (copying_.valid()) wiring.memory_ready = [this] { copying_.get(); };
   auto machine = machine::kvm::KvmMachine::create(executor, std::move(spec), std::move(wiring), log);
   if (!machine) return machine.error();
   machine_ = *std::move(machine);

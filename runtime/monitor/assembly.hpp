@@ -20,6 +20,7 @@
 #include "runtime/machine/kvm/vm.hpp"
 #include "runtime/machine/machine.hpp"
 #include "runtime/monitor/forked_writer.hpp"
+#include "runtime/monitor/template_details.hpp"
 #include "runtime/network/gateway.hpp"
 #include "runtime/registry/record.hpp"
 #include "runtime/snapshot/machine_state.hpp"
@@ -44,7 +45,8 @@ class Assembly {
     enum class Begin { kBoot, kRestore } begin = Begin::kBoot;
     std::string cpu;  // AcceleratorChoice::fingerprint, which a saved machine must meet again
     std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, from Vm::begin()
-    std::string first_writes;  // snapshot::first_writes_text() of a restored machine, or nothing
+    Result<network::Gateway::Beginning> network = Error{ErrorCode::kFailure, "there is no network", ""};
+    TemplateDetails details;  // of a machine that goes on from a template
   };
 
   // Makes everything and starts nothing. `log` outlives the assembly. kHostLacks for a saved machine that
@@ -69,6 +71,10 @@ class Assembly {
   asio::awaitable<Result<void>> network_ready() { return network_->wait_ready(); }
   asio::awaitable<Result<void>> set_network_policy(registry::NetworkPolicy policy);
 
+  // What a restored machine has had of its saved memory until now. kHostLacks when its memory is not this
+  // process's.
+  Result<snapshot::PageSet> touched_pages();
+
   // What follows is for a paused machine.
 
   // The machine into the work folder, its disk flushed: after that nothing is needed of this process.
@@ -91,16 +97,15 @@ class Assembly {
   asio::awaitable<Result<void>> flatten_disk(asio::any_io_executor executor);
 
  private:
-  Assembly(Plan plan, asio::any_io_executor executor, const Log& log)
-      : plan_(std::move(plan)), executor_(std::move(executor)), log_(log) {}
+  Assembly(Plan plan, const Log& log) : plan_(std::move(plan)), log_(log) {}
   [[nodiscard]] bool is_kvm() const;
   [[nodiscard]] std::uint64_t memory_bytes() const;
   [[nodiscard]] std::filesystem::path machine_folder() const;
   [[nodiscard]] snapshot::Fingerprint fingerprint() const;
   Result<void> open_disk();
-  Result<void> start_network();
   Result<void> load_saved(machine::MachineSpec& spec);
-  Result<void> map_memory();
+  Result<void> make_memory(machine::MachineSpec& spec);
+  Result<void> map_memory(machine::MachineSpec& spec);
   Result<void> fill_memory_file();
   // Our view of the guest's memory, whose machine's it may be.
   Result<std::span<const std::byte>> memory_view();
@@ -113,7 +118,6 @@ class Assembly {
                                UniqueFd agent, UniqueFd network, const Log& log);
 
   Plan plan_;
-  const asio::any_io_executor executor_;
   const Log& log_;
   // In the order of making; the reverse is the order of taking down.
   std::unique_ptr<storage::LayeredDisk> disk_;
@@ -124,9 +128,9 @@ class Assembly {
   std::span<const std::byte> memory_file_view_;      // and our view of it
   std::optional<snapshot::MemoryImage> restored_;    // until it is in place
   std::future<Result<void>> filling_;
+  std::future<void> copying_;  // of pages that a restored guest writes to first
   std::unique_ptr<machine::ConsoleMonitor> console_;
   UniqueFd agent_link_;
-  UniqueFd cable_;  // our end, until the network has it
   std::unique_ptr<network::Gateway> network_;
   std::unique_ptr<machine::Machine> machine_;
 };

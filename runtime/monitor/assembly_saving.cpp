@@ -8,12 +8,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cmath>
+#include <future>
 #include <thread>
 
 #include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
@@ -21,7 +20,7 @@
 #include "common/io.hpp"
 #include "runtime/monitor/assembly.hpp"
 #include "runtime/registry/paths.hpp"
-#include "runtime/snapshot/first_writes.hpp"
+#include "runtime/snapshot/first_pages.hpp"
 
 namespace tl::monitor {
 namespace {
@@ -30,9 +29,6 @@ using snapshot::MachineState;
 using snapshot::MemoryImage;
 
 constexpr int kDevices = 2;  // one more whenever machines get other devices; 2: a network card
-// Of a guest that boots before its network is started: it has no use for one until long after, and everybody
-// waits for the guest.
-constexpr std::chrono::milliseconds kHeadStart(20);
 
 Result<UniqueFd> open_folder(const std::filesystem::path& path) {
   return open_at(AT_FDCWD, path.string(), O_RDONLY | O_DIRECTORY);
@@ -82,13 +78,41 @@ Result<void> Assembly::load_saved(machine::MachineSpec& spec) {
   return {};
 }
 
-Result<void> Assembly::map_memory() {
+Result<void> Assembly::make_memory(machine::MachineSpec& spec) {
+  auto memory = GuestMemory::create(memory_bytes());
+  if (!memory) return memory.error();
+  memory_.emplace(*std::move(memory));
+  return restored_ ? map_memory(spec) : Result<void>();
+}
+
+Result<void> Assembly::map_memory(machine::MachineSpec& spec) {
   const auto mapped = restored_->map_private(memory_->ram().data());
   restored_.reset();
   if (!mapped) return mapped.error().within("map the saved memory");
-  snapshot::copy_in_advance(
-      memory_->ram(), snapshot::first_writes_from(plan_.first_writes, memory_bytes() / snapshot::kPageBytes));
-  return memory_->give_to_children(false);
+  if (auto kept = memory_->give_to_children(false); !kept) return kept;
+  const std::uint64_t pages = memory_bytes() / snapshot::kPageBytes;
+  const auto writes =
+      snapshot::page_list_from(plan_.details.first_writes, pages, snapshot::kMaxFirstWrites);
+  const auto reads = snapshot::page_list_from(plan_.details.first_reads, pages, snapshot::kMaxFirstReads);
+  for (const snapshot::PageRun& run : (reads | writes).runs())
+    spec.first_pages.push_back({run.first, run.count});
+  if (writes.empty()) return {};
+  // While everything else is made.
+  copying_ = std::async(std::launch::async,
+                        [ram = memory_->ram(), writes] { snapshot::copy_in_advance(ram, writes); });
+  return {};
+}
+
+Result<snapshot::PageSet> Assembly::touched_pages() {
+  if (!memory_) return Error{ErrorCode::kHostLacks, "the guest's memory is another process's", ""};
+  auto folder = open_folder(machine_folder());
+  if (!folder) return folder.error();
+  const auto image = MemoryImage::open(*std::move(folder), machine_folder(), memory_bytes());
+  if (!image) return image.error();
+  auto present = snapshot::present_pages(memory_->ram());
+  if (!present) return present.error();
+  *present &= image->contents();
+  return present;
 }
 
 Result<void> Assembly::fill_memory_file() {
@@ -116,12 +140,7 @@ asio::awaitable<Result<void>> Assembly::start() {
     std::error_code ignored;
     std::filesystem::remove_all(machine_folder(), ignored);
   }
-  if (!started) co_return started;
-  if (plan_.begin == Plan::Begin::kBoot) {
-    asio::steady_timer head_start(executor_, kHeadStart);
-    co_await head_start.async_wait(asio::use_awaitable);
-  }
-  co_return start_network();
+  co_return started;
 }
 
 Result<std::span<const std::byte>> Assembly::memory_view() {

@@ -43,7 +43,7 @@ struct LaunchSpec {
   std::string kernel;              // absolute paths of what it is made from, which the creator has found
   std::string image;
   std::string cpu;               // AcceleratorChoice::fingerprint
-  std::string template_key;      // a template to be made when it has booted; empty: none
+  std::string template_key;      // of the template that it goes on from, or makes when it has booted; empty: none
   std::string template_details;  // of the template that it goes on from, as TemplateStore has them
   Origin origin = Origin::kBoot;
   // A guest::ExecRequest, detached and encoded, that a guest begins with; empty: none.

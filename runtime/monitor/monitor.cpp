@@ -161,7 +161,8 @@ Result<void> Monitor::prepare() {
   plan.work = *std::move(work);
   plan.cpu = options_.cpu;
   plan.vm = std::move(options_.vm);
-  plan.first_writes = template_details_from(options_.template_details).first_writes;
+  plan.network = std::move(options_.network);
+  plan.details = template_details_from(options_.template_details);
   if (options_.origin != Origin::kBoot) plan.begin = Assembly::Plan::Begin::kRestore;
   auto assembly = Assembly::build(context_.get_executor(), std::move(plan), log_);
   if (!assembly) return assembly.error();
@@ -197,7 +198,7 @@ asio::awaitable<Result<void>> Monitor::boot() {
   const auto connected = co_await assembly_->network_ready();
   if (!connected) co_return connected;
 
-  if (!options_.template_key.empty()) {
+  if (options_.origin == Origin::kBoot && !options_.template_key.empty()) {
     const auto able = co_await make_template();
     if (!able) co_return able.error().within("go on after making a template");
   }

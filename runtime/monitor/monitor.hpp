@@ -47,6 +47,7 @@ class Monitor {
     std::vector<std::byte> entrypoint, warm_up;
     Lifetime lifetime = Lifetime::kOwn;
     std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, from Vm::begin()
+    Result<network::Gateway::Beginning> network = Error{ErrorCode::kFailure, "there is no network", ""};
     UniqueFd life_lock;                        // inherited, held
     UniqueFd creator;                          // our end of the creator's socket pair
     UniqueFd listener;                         // the control socket
@@ -81,6 +82,8 @@ class Monitor {
   asio::awaitable<void> warm_up();
   // Ends the agent's session, and notes what a first command and that write to, where the machine can tell.
   asio::awaitable<Result<UniqueFd>> part_noting(std::string* first_writes);
+  // After the first command: those who start from the same template profit from what this one needed.
+  void amend_template();
   asio::awaitable<Result<void>> start_entrypoint();
   Result<void> become(registry::SandboxState state, std::string reason = "");
   void report_launch(const std::optional<Error>& error);
@@ -153,6 +156,7 @@ class Monitor {
   bool accepted_ = false;  // the creator has taken the sandbox over
   const bool is_new_;      // its record was Pending: until it is accepted, its creator may take it back
   bool ready_ = false;
+  bool amended_ = false;       // the template, or tried
   bool keeping_ = false;       // a suspend or checkpoint is under way
   bool suspended_ = false;     // all of it is on disk, and the record says so
   bool crashed_ = false;       // nobody wished for the end

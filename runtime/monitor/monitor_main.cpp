@@ -18,6 +18,8 @@
 #include "runtime/monitor/footprint.hpp"
 #include "runtime/monitor/launch.hpp"
 #include "runtime/monitor/monitor.hpp"
+#include "runtime/network/gateway.hpp"
+#include "runtime/registry/paths.hpp"
 
 namespace tl::monitor {
 namespace {
@@ -76,6 +78,7 @@ Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
   std::future<Result<machine::kvm::Vm>> vm;
   if (arguments.accelerator == machine::accelerator_name(machine::Accelerator::kKvm))
     vm = machine::kvm::Vm::begin();
+  auto network = network::Gateway::begin(registry::work_path(arguments.home, arguments.sandbox).string());
   auto orders = receive_orders(kLaunchFd, arguments.sandbox);
   if (!orders) return orders.error();
   for (const int standard : {STDOUT_FILENO, STDERR_FILENO}) {
@@ -83,6 +86,7 @@ Result<void> own_sandbox(const Arguments& arguments, const Log& log) {
   }
   Monitor::Options options = options_of(arguments, *std::move(orders));
   options.vm = std::move(vm);
+  options.network = std::move(network);
 
   asio::io_context context(1);
   Monitor monitor(context, std::move(options), log);

@@ -126,6 +126,7 @@ asio::awaitable<void> Monitor::pass_to_agent(StreamPtr stream) {
   }
   --busy_streams_;
   idle_since_ = std::chrono::steady_clock::now();
+  if (whole && !end_ && stream->path() == guest::kExecPath) amend_template();
   if (whole) co_return;
   // Most likely the machine has ended. The client then learns of it by the end of this process, when the
   // record says why; resetting the stream now would make it look too early.

@@ -5,7 +5,7 @@
 #include "runtime/monitor/guest_command.hpp"
 #include "runtime/monitor/monitor.hpp"
 #include "runtime/monitor/template_details.hpp"
-#include "runtime/snapshot/first_writes.hpp"
+#include "runtime/snapshot/first_pages.hpp"
 #include "runtime/snapshot/template_store.hpp"
 
 namespace tl::monitor {
@@ -42,7 +42,7 @@ asio::awaitable<Result<UniqueFd>> Monitor::part_noting(std::string* first_writes
     co_return link;
   }
   snapshot::PageSet pages((std::uint64_t{record_.resources.memory_mb} << 20) / snapshot::kPageBytes);
-  if (pages.assign(*words)) *first_writes = snapshot::first_writes_text(pages);
+  if (pages.assign(*words)) *first_writes = snapshot::page_list_text(pages, snapshot::kMaxFirstWrites);
   log_.debug("{} pages are written first", pages.count());
   co_return link;
 }
@@ -63,7 +63,7 @@ asio::awaitable<Result<void>> Monitor::make_template() {
   auto link = co_await part_noting(&first_writes);
   if (!link) co_return link.error();
   auto kept = co_await keep_template(draft->path());
-  if (kept) kept = store->commit(*std::move(draft), to_json(TemplateDetails{first_writes}));
+  if (kept) kept = store->commit(*std::move(draft), to_json(TemplateDetails{first_writes, ""}));
   if (kept) {
     const auto shrunk = store->shrink_to(kTemplateBytes);
     if (!shrunk) kept = shrunk.error();
@@ -71,6 +71,23 @@ asio::awaitable<Result<void>> Monitor::make_template() {
   if (!kept) log_.info("no template: {}", kept.error().message);
   auto connected = co_await connect_agent(*std::move(link));
   co_return connected;
+}
+
+void Monitor::amend_template() {
+  TemplateDetails details = template_details_from(options_.template_details);
+  if (options_.origin != Origin::kTemplate || !details.first_reads.empty() || amended_) return;
+  amended_ = true;
+  const auto pages = assembly_->touched_pages();
+  if (!pages) {
+    if (pages.error().code != ErrorCode::kHostLacks) log_.info("{}", pages.error().message);
+    return;
+  }
+  details.first_reads = snapshot::page_list_text(*pages, snapshot::kMaxFirstReads);
+  log_.debug("{} pages are needed first", pages->count());
+  auto store = snapshot::TemplateStore::open(options_.home);
+  if (!store) return log_.info("{}", store.error().message);
+  const auto amended = store->amend(options_.template_key, to_json(details));
+  if (!amended) log_.debug("{}", amended.error().message);
 }
 
 }  // namespace tl::monitor

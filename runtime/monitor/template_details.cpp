@@ -7,20 +7,23 @@ namespace tl::monitor {
 namespace {
 
 constexpr const char* kFirstWrites = "first_writes";
+constexpr const char* kFirstReads = "first_reads";
+
+std::string text_in(const nlohmann::json& document, const char* name) {
+  const auto found = document.find(name);
+  return found != document.end() && found->is_string() ? found->get<std::string>() : "";
+}
 
 }  // namespace
 
 std::string to_json(const TemplateDetails& details) {
-  return nlohmann::json{{kFirstWrites, details.first_writes}}.dump();
+  return nlohmann::json{{kFirstWrites, details.first_writes}, {kFirstReads, details.first_reads}}.dump();
 }
 
 TemplateDetails template_details_from(std::string_view json) {
   const auto document = nlohmann::json::parse(json, nullptr, false);
-  TemplateDetails details;
-  if (!document.is_object()) return details;
-  const auto found = document.find(kFirstWrites);
-  if (found != document.end() && found->is_string()) details.first_writes = found->get<std::string>();
-  return details;
+  if (!document.is_object()) return {};
+  return {text_in(document, kFirstWrites), text_in(document, kFirstReads)};
 }
 
 }  // namespace tl::monitor

@@ -2,12 +2,11 @@
 #include "runtime/network/gateway.hpp"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -17,9 +16,7 @@
 #include <asio/use_awaitable.hpp>
 
 #include "common/async_event.hpp"
-#include "common/child_process.hpp"
 #include "runtime/network/process.hpp"
-#include "runtime/network/program.hpp"
 
 namespace tl::network {
 namespace {
@@ -33,14 +30,17 @@ constexpr std::size_t kMostAnswer = 4096;
 }  // namespace
 
 struct Gateway::State {
-  State(const asio::any_io_executor& executor, UniqueFd wire, Rules first, std::string name, const Log& to)
+  State(const asio::any_io_executor& executor, Beginning begun, Rules first, const Log& to)
       : io(executor),
-        cable(std::move(wire)),
+        cable(std::move(begun.cable)),
         rules(std::move(first)),
-        label(std::move(name)),
+        label(std::move(begun.label)),
         log(to),
-        changed(executor) {}
+        changed(executor) {
+    take(std::move(begun.child));
+  }
 
+  void take(NetworkChild started);
   Result<void> launch();
   Result<void> tell();
   asio::awaitable<void> listen();
@@ -52,7 +52,7 @@ struct Gateway::State {
   std::string label;
   const Log& log;
   AsyncEvent changed;
-  std::optional<ChildProcess> process;
+  std::optional<NetworkChild> child;
   std::optional<asio::posix::stream_descriptor> control;
   std::uint64_t asked = 0;     // of this process
   std::uint64_t answered = 0;  // by this process
@@ -62,25 +62,16 @@ struct Gateway::State {
   bool is_over = false;
 };
 
-Result<void> Gateway::State::launch() {
-  auto program = program_file();
-  if (!program) return program.error();
-  auto link = packet_socket_pair();
-  if (!link) return link.error();
-  ChildSpec child;
-  child.argv = {"/proc/self/fd/" + std::to_string(kProgramFd), label};
-  child.environment = std::vector<std::string>{};
-  child.fds = {{STDOUT_FILENO, STDERR_FILENO},
-               {kCableFd, cable.get()},
-               {kControlFd, link->second.get()},
-               {kProgramFd, program->get()}};
-  child.group = ChildSpec::Group::kOwnGroup;
-  child.death_signal = SIGKILL;
-  auto started = ChildProcess::spawn(child);
-  if (!started) return started.error();
-  process.emplace(*std::move(started));
-  control.emplace(io, link->first.release());
+void Gateway::State::take(NetworkChild started) {
+  child.emplace(std::move(started));
+  control.emplace(io, child->control.release());
   asked = answered = 0;
+}
+
+Result<void> Gateway::State::launch() {
+  auto started = NetworkChild::start(cable.get(), label);
+  if (!started) return started.error();
+  take(*std::move(started));
   return tell();
 }
 
@@ -119,10 +110,11 @@ asio::awaitable<void> Gateway::State::supervise(std::shared_ptr<State> state) {
     co_await state->listen();
     if (state->is_over) co_return;
     state->control.reset();
-    const auto status = state->process->wait_for(kLastWords);
+    const auto status = state->child->process.wait_for(kLastWords);
     const std::string end = status && *status ? (*status)->describe() : "does not end";
-    state->process.reset();
-    state->log.info("the network process {}", end);
+    const std::string words = state->child->last_words();
+    state->child.reset();
+    state->log.info("the network process {}{}{}", end, words.empty() ? "" : ": ", words);
     if (!state->is_ready) {
       state->broken = Error{ErrorCode::kHostLacks, "the sandbox's network does not start: tl-net " + end,
                             "is libslirp0 installed? './dev setup run' does that"};
@@ -138,10 +130,20 @@ asio::awaitable<void> Gateway::State::supervise(std::shared_ptr<State> state) {
   }
 }
 
-Result<std::unique_ptr<Gateway>> Gateway::start(const asio::any_io_executor& executor, UniqueFd cable,
-                                                Rules rules, std::string label, const Log& log) {
-  auto state = std::make_shared<State>(executor, std::move(cable), std::move(rules), std::move(label), log);
-  if (auto launched = state->launch(); !launched) return launched.error().within("start the network");
+Result<Gateway::Beginning> Gateway::begin(std::string label) {
+  auto pair = packet_socket_pair();
+  if (!pair) return pair.error().within("start the network");
+  auto child = NetworkChild::start(pair->first.get(), label);
+  if (!child) return child.error().within("start the network");
+  return Beginning{std::move(pair->second), std::move(pair->first), std::move(label), *std::move(child)};
+}
+
+Result<std::unique_ptr<Gateway>> Gateway::start(const asio::any_io_executor& executor, Beginning begun,
+                                                Rules rules, const Log& log) {
+  auto state = std::make_shared<State>(executor, std::move(begun), std::move(rules), log);
+  // One that has ended already is replaced like any other.
+  if (auto told = state->tell(); !told && told.error().code == ErrorCode::kOutOfRange)
+    return told.error().within("start the network");
   asio::co_spawn(executor, State::supervise(state), asio::detached);
   return std::unique_ptr<Gateway>(new Gateway(std::move(state)));
 }
@@ -151,7 +153,7 @@ Gateway::Gateway(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Gateway::~Gateway() {
   state_->is_over = true;
   state_->control.reset();
-  state_->process.reset();
+  state_->child.reset();
 }
 
 asio::awaitable<Result<void>> Gateway::wait_ready() {

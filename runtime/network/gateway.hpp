@@ -10,6 +10,7 @@
 #include "common/log.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
+#include "runtime/network/network_child.hpp"
 #include "runtime/network/rules.hpp"
 
 namespace tl::network {
@@ -20,10 +21,19 @@ namespace tl::network {
 // ends the process.
 class Gateway {
  public:
-  // `cable`: our end of a socket that keeps messages apart, each an Ethernet frame. `label` is for people who
-  // list processes. `log` outlives the gateway.
-  static Result<std::unique_ptr<Gateway>> start(const asio::any_io_executor& executor, UniqueFd cable,
-                                                Rules rules, std::string label, const Log& log);
+  // What takes time and needs to know nothing yet: the process, which has no rules, and the wire, a socket
+  // that keeps messages apart, each an Ethernet frame. To be called by the executor's thread.
+  struct Beginning {
+    UniqueFd wire;  // the guest's end
+    UniqueFd cable;
+    std::string label;
+    NetworkChild child;
+  };
+  // `label` is for people who list processes.
+  static Result<Beginning> begin(std::string label);
+  // `log` outlives the gateway.
+  static Result<std::unique_ptr<Gateway>> start(const asio::any_io_executor& executor, Beginning begun,
+                                                Rules rules, const Log& log);
   ~Gateway();
 
   // Until the first rules hold. kHostLacks when the process cannot run here.

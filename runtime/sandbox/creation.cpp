@@ -244,9 +244,9 @@ Result<monitor::LaunchSpec> LocalRuntime::orders(const Draft& draft, registry::L
   spec.image = draft.image.string();
   spec.cpu = draft.cpu;
   spec.origin = draft.origin;
-  if (draft.origin == monitor::Origin::kBoot) spec.template_key = draft.template_key;
+  spec.template_key = draft.template_key;
   spec.template_details = draft.template_details;
-  if (!spec.template_key.empty()) {
+  if (draft.origin == monitor::Origin::kBoot && !spec.template_key.empty()) {
     if (const auto first = warm_up_request(draft.config)) spec.warm_up = guest::encode(*first);
   }
   const bool own = !draft.record.entrypoint.empty();

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "common/atomic_file.hpp"
 #include "common/io.hpp"
 #include "runtime/snapshot/regular_file.hpp"
 
@@ -148,6 +149,10 @@ Result<ArtefactPin> ArtefactStore::pin(const std::string& key) const {
   auto text = manifest(key);
   if (!text) return text.error();
   return ArtefactPin(path_ / key, std::move(**folder), *std::move(text));
+}
+
+Result<void> ArtefactStore::amend(const ArtefactPin& pin, std::string_view manifest) const {
+  return replace_file(pin.fd(), kManifestFile, manifest, Durability::kLazy);
 }
 
 Result<void> ArtefactStore::remove(const std::string& key) {

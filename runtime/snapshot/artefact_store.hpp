@@ -89,6 +89,9 @@ class ArtefactStore {
   // kNotFound when there is none or it is just being removed.
   [[nodiscard]] Result<ArtefactPin> pin(const std::string& key) const;
 
+  // Another manifest, not durably: after a power failure it may be the old one, or damaged.
+  Result<void> amend(const ArtefactPin& pin, std::string_view manifest) const;
+
   // kNotFound when there is none, kConflict while somebody has it pinned.
   Result<void> remove(const std::string& key);
   // Removes what is without a manifest and in nobody's hands. Returns how many.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/snapshot/first_writes.hpp"
+#include "runtime/snapshot/first_pages.hpp"
 
 #include <sys/mman.h>
 
@@ -34,8 +34,8 @@ bool take(std::string_view& text, char expected) {
 
 }  // namespace
 
-std::string first_writes_text(const PageSet& pages) {
-  if (pages.count() > kMaxFirstWrites) return {};
+std::string page_list_text(const PageSet& pages, std::uint64_t most) {
+  if (pages.count() > most) return {};
   std::string text;
   for (const PageRun& run : pages.runs()) {
     if (!text.empty()) text += ' ';
@@ -44,9 +44,9 @@ std::string first_writes_text(const PageSet& pages) {
   return text;
 }
 
-PageSet first_writes_from(std::string_view text, std::uint64_t pages) {
+PageSet page_list_from(std::string_view text, std::uint64_t pages, std::uint64_t most) {
   PageSet found(pages);
-  std::uint64_t left = kMaxFirstWrites;
+  std::uint64_t left = most;
   while (!text.empty()) {
     PageRun run{0, 1};
     if (!take(text, run.first)) return PageSet(pages);

@@ -50,17 +50,14 @@ Result<PageSet> anonymous_pages(std::span<const std::byte> ram) {
   return pages;
 }
 
-}  // namespace
-
-Result<RamPages> dirty_pages(std::span<const std::byte> ram) {
+// Calls `see` with the number of each page of `ram` and what the kernel says of it.
+template <typename See>
+Result<void> look_at_pages(std::span<const std::byte> ram, See see) {
   TL_CHECK(address_of(ram) % kPageBytes == 0 && ram.size() % kPageBytes == 0);
   const auto pagemap = open_at(AT_FDCWD, "/proc/self/pagemap", O_RDONLY);
   if (!pagemap) return pagemap.error();
-  auto zero = anonymous_pages(ram);
-  if (!zero) return zero.error();
   const std::uint64_t pages = ram.size() / kPageBytes;
   const std::uint64_t first = address_of(ram) / kPageBytes;
-  RamPages found{PageSet(pages), *std::move(zero)};
   std::vector<std::uint64_t> entries(std::min(pages, kEntriesAtOnce));
   for (std::uint64_t done = 0; done < pages; done += entries.size()) {
     entries.resize(std::min<std::uint64_t>(entries.size(), pages - done));
@@ -68,13 +65,32 @@ Result<RamPages> dirty_pages(std::span<const std::byte> ram) {
                                (first + done) * sizeof(std::uint64_t));
         !got)
       return got.error().within("/proc/self/pagemap");
-    for (std::uint64_t i = 0; i < entries.size(); ++i) {
-      const std::uint64_t entry = entries[i];
-      if ((entry & (kPresent | kSwapped)) == 0) continue;
-      if ((entry & kOfFile) == 0) found.written.add(done + i);
-      found.zero.remove(done + i);
-    }
+    for (std::uint64_t i = 0; i < entries.size(); ++i) see(done + i, entries[i]);
   }
+  return {};
+}
+
+}  // namespace
+
+Result<RamPages> dirty_pages(std::span<const std::byte> ram) {
+  auto zero = anonymous_pages(ram);
+  if (!zero) return zero.error();
+  RamPages found{PageSet(ram.size() / kPageBytes), *std::move(zero)};
+  const auto looked = look_at_pages(ram, [&](std::uint64_t page, std::uint64_t entry) {
+    if ((entry & (kPresent | kSwapped)) == 0) return;
+    if ((entry & kOfFile) == 0) found.written.add(page);
+    found.zero.remove(page);
+  });
+  if (!looked) return looked.error();
+  return found;
+}
+
+Result<PageSet> present_pages(std::span<const std::byte> ram) {
+  PageSet found(ram.size() / kPageBytes);
+  const auto looked = look_at_pages(ram, [&](std::uint64_t page, std::uint64_t entry) {
+    if ((entry & kPresent) != 0) found.add(page);
+  });
+  if (!looked) return looked.error();
   return found;
 }
 

@@ -23,6 +23,10 @@ struct RamPages {
 // meanwhile. `ram` begins at a page's border.
 Result<RamPages> dirty_pages(std::span<const std::byte> ram);
 
+// What of the same mappings is in the host's page tables: it was touched, or is beside what was touched in a
+// file. As soon as the guest runs on there may be more.
+Result<PageSet> present_pages(std::span<const std::byte> ram);
+
 // For RAM that is a memfd of `ram_bytes`, whoever maps it: what is allocated, and all the rest as zero.
 Result<RamPages> allocated_pages(int memfd, std::uint64_t ram_bytes);
 

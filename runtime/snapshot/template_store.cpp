@@ -38,6 +38,18 @@ Result<Manifest> parse(const std::string& key, std::string_view text) {
   }
 }
 
+std::string manifest_text(const std::string& key, const Manifest& manifest) {
+  const ordered_json document = {{"schema_version", kSchemaVersion},
+                                 {"key", key},
+                                 {"size_bytes", manifest.size_bytes},
+                                 {"details", parse_manifest_json(manifest.details)}};
+  return document.dump(2) + "\n";
+}
+
+Error not_a_manifest(const ordered_json::exception& error) {
+  return Error{ErrorCode::kOutOfRange, fmt::format("a template's manifest: {}", error.what()), ""};
+}
+
 struct Candidate {
   std::string key;
   std::int64_t last_used_ns = 0;
@@ -54,13 +66,22 @@ Result<TemplateStore> TemplateStore::open(const std::filesystem::path& state_fol
 
 Result<void> TemplateStore::commit(ArtefactDraft draft, const std::string& details) {
   try {
-    const ordered_json document = {{"schema_version", kSchemaVersion},
-                                   {"key", draft.key()},
-                                   {"size_bytes", draft.allocated_bytes()},
-                                   {"details", parse_manifest_json(details)}};
-    return std::move(draft).commit(document.dump(2) + "\n");
+    const std::string text = manifest_text(draft.key(), {draft.allocated_bytes(), details});
+    return std::move(draft).commit(text);
   } catch (const ordered_json::exception& error) {
-    return Error{ErrorCode::kOutOfRange, fmt::format("a template's manifest: {}", error.what()), ""};
+    return not_a_manifest(error);
+  }
+}
+
+Result<void> TemplateStore::amend(const std::string& key, const std::string& details) {
+  const auto pin = artefacts_.pin(key);
+  if (!pin) return pin.error();
+  const auto manifest = parse(key, pin->manifest());
+  if (!manifest) return manifest.error();
+  try {
+    return artefacts_.amend(*pin, manifest_text(key, {manifest->size_bytes, details}));
+  } catch (const ordered_json::exception& error) {
+    return not_a_manifest(error);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <optional>
@@ -43,6 +44,7 @@
 namespace tl::machine::kvm {
 namespace {
 
+constexpr std::uint64_t kPageBytes = 4096;  // of a RamRange
 constexpr std::chrono::seconds kGrace(1);  // for a guest that said goodbye to stop by itself
 
 std::uint64_t resident_bytes() {
@@ -85,6 +87,7 @@ struct KvmMachine::State : std::enable_shared_from_this<State> {
   Result<std::vector<Vcpu>> make_vcpus();
   Result<void> begin(const LoadedKernel& kernel);
   Result<void> restore();
+  void prefault(Vcpu& vcpu);
   Result<MachineState> save();
   void limit_cpu();
   void on_vcpu_end(VcpuEnd why);
@@ -246,7 +249,27 @@ Result<void> KvmMachine::State::restore() {
   // far.
   const auto tsc = vcpus->vcpu(0).tsc();
   if (!tsc) return tsc.error();
-  return vm->set_clock(clock_at(*state, *tsc));
+  if (auto set = vm->set_clock(clock_at(*state, *tsc)); !set) return set;
+  // Beside all that the control thread has yet to do before anybody needs the guest.
+  vcpus->before_entry([this](Vcpu& vcpu) {
+    if (wiring.memory_ready) wiring.memory_ready();
+    prefault(vcpu);
+  });
+  return {};
+}
+
+// On a vCPU's thread.
+void KvmMachine::State::prefault(Vcpu& vcpu) {
+  const std::byte* const ram = wiring.board->memory().ram().data();
+  for (const GuestMemory::Region& region : wiring.board->memory().regions()) {
+    const auto begin = static_cast<std::uint64_t>(region.host - ram);
+    for (const RamRange& range : spec.first_pages) {
+      const std::uint64_t from = std::max(begin, range.first_page * kPageBytes);
+      const std::uint64_t to =
+          std::min(begin + region.bytes, (range.first_page + range.pages) * kPageBytes);
+      if (from < to && !vcpu.prefault(region.start + (from - begin), to - from)) return;
+    }
+  }
 }
 
 Result<MachineState> KvmMachine::State::save() {

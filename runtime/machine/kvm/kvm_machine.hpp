@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <future>
 #include <memory>
 #include <vector>
@@ -24,6 +25,9 @@ struct Wiring {
   ConsoleMonitor* console = nullptr;  // outlives the machine; may be absent
   BootProtocol protocol = BootProtocol::kLinux64;
   std::future<Result<Vm>> vm;  // from Vm::begin()
+  // For a saved machine whose memory is still being made ready: returns when it is. Called once, by a vCPU's
+  // thread, before the guest runs; may be absent.
+  std::function<void()> memory_ready;
 };
 
 // A guest on /dev/kvm in this process. A thread for each vCPU; everything else happens on the control thread

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -12,6 +13,7 @@
 
 #include "runtime/machine/kvm/kvm_ioctl.hpp"
 #include "runtime/machine/kvm/kvm_msrs.hpp"
+#include "runtime/machine/kvm/kvm_prefault.hpp"
 
 namespace tl::machine::kvm {
 namespace {
@@ -158,6 +160,17 @@ Result<std::uint64_t> Vcpu::tsc() const {
 Result<void> Vcpu::set_tsc_khz(std::uint32_t khz) {
   const auto done = kvm_ioctl(fd_.get(), KVM_SET_TSC_KHZ, "KVM_SET_TSC_KHZ", khz);
   if (!done) return done.error();
+  return {};
+}
+
+Result<void> Vcpu::prefault(GuestAddr start, std::uint64_t bytes) {
+  Prefault range{start.value, bytes};
+  while (range.bytes > 0) {
+    const int done = kvm_ioctl_raw(fd_.get(), kPrefault, &range);
+    if (done == -ENOTTY || done == -EINVAL || done == -EOPNOTSUPP)
+      return Error{ErrorCode::kHostLacks, "this host's KVM maps no memory in advance", ""};
+    if (done < 0) return errno_error(-done, "KVM_PRE_FAULT_MEMORY");
+  }
   return {};
 }
 

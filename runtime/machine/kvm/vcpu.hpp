@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "common/guest_memory.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 #include "runtime/machine/kvm/cpuid.hpp"
@@ -55,6 +56,11 @@ class Vcpu {
   // error is kHostLacks when this host's KVM cannot take it.
   [[nodiscard]] Result<VcpuState> save(const Vm& vm) const;
   Result<void> restore(const VcpuState& state);
+
+  // Maps guest-physical memory for the guest, so that it does not stop at each page: `bytes` from `start` on,
+  // a multiple of 4096 both. After restore(); before this is another thread's. kHostLacks where KVM does not
+  // do that (Linux before 6.11); another error, a signal among them, may leave a part undone.
+  Result<void> prefault(GuestAddr start, std::uint64_t bytes);
 
   // Registers in a few lines, for the log.
   [[nodiscard]] std::string describe() const;

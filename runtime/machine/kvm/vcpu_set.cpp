@@ -69,6 +69,11 @@ void VcpuSet::take(std::vector<Vcpu> vcpus) {
   for (std::size_t i = 0; i < vcpus.size(); ++i) members_[i]->vcpu.emplace(std::move(vcpus[i]));
 }
 
+void VcpuSet::before_entry(std::function<void(Vcpu&)> todo) {
+  const std::lock_guard lock(mutex_);
+  before_entry_ = std::move(todo);
+}
+
 VcpuSet::~VcpuSet() {
   hold(Reason::kEnding);
   for (auto& member : members_) {
@@ -124,6 +129,7 @@ void VcpuSet::run(Member& member) {
   member.id = ::gettid();
   member.id.notify_all();
   if (!rest(member)) return;  // until there are vCPUs, and they are let go
+  if (&member == members_.front().get() && before_entry_) before_entry_(*member.vcpu);
   for (;;) {
     member.vcpu->take_exit_request();
     while (held_.load() != 0) {

@@ -42,6 +42,8 @@ class VcpuSet {
                                                 std::function<void()> first = {});
   // As many as there are threads. Once, before they are let go.
   void take(std::vector<Vcpu> vcpus);
+  // What the first one's thread does when it is let go for the first time. Once, before that.
+  void before_entry(std::function<void(Vcpu&)> todo);
   // Ends the threads, the first one after what it does first.
   ~VcpuSet();
   VcpuSet(const VcpuSet&) = delete;
@@ -77,6 +79,7 @@ class VcpuSet {
 
   Bus& bus_;
   OnEnd on_end_;
+  std::function<void(Vcpu&)> before_entry_;
   ExitCounts exits_;
   std::vector<std::unique_ptr<Member>> members_;
   std::atomic<unsigned> held_ = static_cast<unsigned>(Reason::kNotStarted);

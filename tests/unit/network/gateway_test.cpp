@@ -49,11 +49,9 @@ std::vector<int> network_processes() {
 // The guest's side of a gateway.
 struct Guest {
   explicit Guest(const Rules& rules) : log(-1) {
-    auto pair = *packet_socket_pair();
-    wire = std::move(pair.second);
-    gateway =
-        Gateway::start(io.get_executor(), std::move(pair.first), rules, std::string(kLabelBytes, 'x'), log)
-            .value();
+    auto begun = Gateway::begin(std::string(kLabelBytes, 'x')).value();
+    wire = std::move(begun.wire);
+    gateway = Gateway::start(io.get_executor(), std::move(begun), rules, log).value();
     REQUIRE(wait([this]() -> asio::awaitable<Result<void>> {
       auto ready = co_await gateway->wait_ready();
       co_return ready;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/snapshot/first_writes.hpp"
+#include "runtime/snapshot/first_pages.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -22,27 +22,28 @@ PageSet pages_of(std::uint64_t size, std::initializer_list<PageRun> runs) {
 
 }  // namespace
 
-TEST_CASE("first writes are kept as a line of text", "[snapshot]") {
+TEST_CASE("first pages are kept as a line of text", "[snapshot]") {
   const PageSet set = pages_of(1000, {{3, 1}, {17, 4}, {999, 1}});
-  CHECK(first_writes_text(set) == "3 17+4 999");
-  CHECK(first_writes_from("3 17+4 999", 1000) == set);
-  CHECK(first_writes_text(PageSet(1000)).empty());
-  CHECK(first_writes_from("", 1000).empty());
+  CHECK(page_list_text(set, kMaxFirstWrites) == "3 17+4 999");
+  CHECK(page_list_from("3 17+4 999", 1000, kMaxFirstWrites) == set);
+  CHECK(page_list_text(PageSet(1000), kMaxFirstWrites).empty());
+  CHECK(page_list_from("", 1000, kMaxFirstWrites).empty());
   const PageSet most = pages_of(10'000, {{5, kMaxFirstWrites}});
-  CHECK(first_writes_from(first_writes_text(most), 10'000) == most);
+  CHECK(page_list_from(page_list_text(most, kMaxFirstWrites), 10'000, kMaxFirstWrites) == most);
 }
 
-TEST_CASE("first writes that make no sense are none", "[snapshot]") {
+TEST_CASE("first pages that make no sense are none", "[snapshot]") {
   for (const char* text : {"1000", "999+2", "3+0", "3+18446744073709551615", "18446744073709551616", "-1",
                            "3,4", "3  4", " 3", "3 ", "3+", "+4", "x", "0x3"}) {
     INFO(text);
-    const PageSet found = first_writes_from(text, 1000);
+    const PageSet found = page_list_from(text, 1000, kMaxFirstWrites);
     CHECK(found.size() == 1000);
     CHECK(found.empty());
   }
-  CHECK(first_writes_from("0+4097", 10'000).empty());
-  CHECK(first_writes_from("0+4096 5000", 10'000).empty());
-  CHECK(first_writes_text(pages_of(10'000, {{0, kMaxFirstWrites + 1}})).empty());
+  CHECK(page_list_from("0+4097", 10'000, kMaxFirstWrites).empty());
+  CHECK(page_list_from("0+4096 5000", 10'000, kMaxFirstWrites).empty());
+  CHECK(page_list_text(pages_of(10'000, {{0, kMaxFirstWrites + 1}}), kMaxFirstWrites).empty());
+  CHECK(page_list_from("0+4097", 10'000, kMaxFirstReads).count() == 4097);
 }
 
 TEST_CASE("pages that are copied in advance are the guest's own, and others are not", "[snapshot]") {

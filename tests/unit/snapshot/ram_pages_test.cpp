@@ -34,6 +34,23 @@ TEST_CASE("looking for dirty pages touches none", "[snapshot]") {
   for (const unsigned char page : resident) CHECK((page & 1U) == 0);
 }
 
+TEST_CASE("present is what was touched, and of a file what is beside it", "[snapshot]") {
+  const TempFolder temp;
+  const Ram before(kPages);
+  before.fill({0, 32}, 5);
+  auto image = create_image(temp.path(), kPages);
+  must(image.save(before.bytes(), all_written(kPages), Durability::kLazy));
+  const Ram ram(kPages);
+  must(image.map_private(ram.page(0)));
+  CHECK(must(present_pages(ram.bytes())).empty());
+  REQUIRE(ram.value(3) == 5);
+  ram.fill(20, 6);
+  ram.fill(40, 6);
+  const PageSet present = must(present_pages(ram.bytes()));
+  for (const std::uint64_t page : {3, 20, 40}) CHECK(present.contains(page));
+  CHECK_FALSE(present.contains(60));
+}
+
 TEST_CASE("of a mapped image only what was written is dirty, reading makes nothing so", "[snapshot]") {
   const TempFolder temp;
   const Ram before(kPages);

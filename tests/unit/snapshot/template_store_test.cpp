@@ -38,6 +38,25 @@ TEST_CASE("a template is found by its key with what its maker said", "[snapshot]
   CHECK(templates.store.begin("sha256:a").error().code == ErrorCode::kConflict);
 }
 
+TEST_CASE("a template's details can be replaced, while it is there", "[snapshot]") {
+  Templates templates;
+  templates.make("a", 10'000, 0);
+  must(templates.store.amend("a", R"({"made":"here","used":"there"})"));
+  {
+    const auto found = must(templates.store.find("a"));
+    CHECK(found.details == R"({"made":"here","used":"there"})");
+    CHECK(found.size_bytes >= 10'000);
+    must(templates.store.amend("a", "{}"));  // also of one that somebody uses
+  }
+  CHECK(must(templates.store.find("a")).details == "{}");
+  CHECK(templates.store.amend("a", "{").error().code == ErrorCode::kOutOfRange);
+  CHECK(must(templates.store.find("a")).details == "{}");
+  CHECK(templates.store.amend("b", "{}").error().code == ErrorCode::kNotFound);
+  must(templates.store.remove("a"));
+  CHECK(templates.store.amend("a", "{}").error().code == ErrorCode::kNotFound);
+  CHECK_FALSE(fs::exists(templates.folder("a")));
+}
+
 TEST_CASE("who begins a template that is being made is told so", "[snapshot]") {
   Templates templates;
   const auto draft = must(templates.store.begin("a"));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <filesystem>
 #include <fstream>
@@ -118,6 +119,31 @@ TEST_CASE("a device's interrupt wakes a sleeping guest by way of the I/O APIC", 
   guest.go();
   guest.wait_end();
   CHECK(guest.said() == "i");
+}
+
+TEST_CASE("what is done before the first entry is done once, by the vCPU's own thread", "[kvm]") {
+  NEEDS_KVM;
+  BareGuest guest(guest_count());
+  std::atomic<int> times = 0;
+  std::atomic<pid_t> by = 0;
+  std::atomic<bool> mapped = false;
+  guest.vcpus->before_entry([&](Vcpu& vcpu) {
+    ++times;
+    by = ::gettid();
+    const auto done = vcpu.prefault({0}, BareGuest::kMemory);
+    mapped = done || done.error().code == ErrorCode::kHostLacks;
+    const auto nowhere = vcpu.prefault({std::uint64_t{1} << 40}, 4096);
+    mapped = mapped && !nowhere;
+  });
+  guest.go();
+  guest.wait_counting();
+  guest.vcpus->hold(Reason::kPaused);
+  guest.vcpus->wait_until_still();
+  guest.vcpus->let_go(Reason::kPaused);
+  guest.wait_counting();
+  CHECK(times == 1);
+  CHECK(by == guest.vcpus->thread_ids().front());
+  CHECK(mapped);
 }
 
 TEST_CASE("the local APIC's timer ticks", "[kvm]") {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -100,6 +101,8 @@ struct Counting {
     spec.kernel = file;
     spec.vcpus = 2;
     spec.saved_state = std::move(state);
+    // All of it, and more than there is.
+    if (of != nullptr) spec.first_pages = {{0, 1}, {100, BareBoard::kBytes / 4096}};
     if (of == nullptr) spec.initramfs = test::initramfs_with_init('n');
     auto made = GuestMemory::create(BareBoard::kBytes);
     REQUIRE(made);
@@ -110,6 +113,7 @@ struct Counting {
     wiring.board = std::move(board);
     wiring.console = &console;
     wiring.vm = Vm::begin();
+    wiring.memory_ready = [this] { ++waited; };
     auto created = KvmMachine::create(context.get_executor(), std::move(spec), std::move(wiring), log);
     if (!created) FAIL(created.error().message);
     machine = *std::move(created);
@@ -139,6 +143,7 @@ struct Counting {
   ConsoleMonitor console;
   std::unique_ptr<KvmMachine> machine;
   const GuestMemory* memory = nullptr;  // the machine's
+  std::atomic<int> waited = 0;
 };
 
 }  // namespace
@@ -162,6 +167,7 @@ TEST_CASE("a Linux that is saved goes on in another machine, and that one in a t
     after->make(*std::move(state), before->memory);
     before = std::move(after);
     before->wait_beyond(number + 20);
+    CHECK(before->waited == 1);
     // It has not booted again, and none of its numbers is missing. The first may have been half said.
     const std::string_view said = before->console.tail();
     CHECK(said.find("TL-TEST-INIT") == std::string_view::npos);
