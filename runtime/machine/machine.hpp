@@ -37,8 +37,8 @@ struct MachineSpec {
   // From Machine::save(): the machine goes on from there when it is started, instead of booting. Kernel,
   // initramfs and command line are not used then. Empty: it boots.
   std::vector<std::byte> saved_state;
-  // What a saved machine will need at once: a kvm machine has KVM map it before the guest runs, where KVM can.
-  // Advice.
+  // What a saved machine will need at once: a kvm machine has KVM map it before the guest runs, where KVM
+  // can. Advice.
   std::vector<RamRange> first_pages;
   // From Machine::keep_process() at the same time: the saved machine goes on as that process. Empty: there is
   // none.

@@ -78,8 +78,8 @@ Result<std::unique_ptr<Assembly>> Assembly::build(const asio::any_io_executor& e
   auto& begun = assembly->plan_.network;
   if (!begun) return begun.error();
   UniqueFd wire = std::move(begun->wire);
-  auto network = network::Gateway::start(executor, *std::move(begun),
-                                         rules_of(assembly->plan_.record.network), log);
+  auto network =
+      network::Gateway::start(executor, *std::move(begun), rules_of(assembly->plan_.record.network), log);
   if (!network) return network.error();
   assembly->network_ = *std::move(network);
 

@@ -91,8 +91,7 @@ Result<void> Assembly::map_memory(machine::MachineSpec& spec) {
   if (!mapped) return mapped.error().within("map the saved memory");
   if (auto kept = memory_->give_to_children(false); !kept) return kept;
   const std::uint64_t pages = memory_bytes() / snapshot::kPageBytes;
-  const auto writes =
-      snapshot::page_list_from(plan_.details.first_writes, pages, snapshot::kMaxFirstWrites);
+  const auto writes = snapshot::page_list_from(plan_.details.first_writes, pages, snapshot::kMaxFirstWrites);
   const auto reads = snapshot::page_list_from(plan_.details.first_reads, pages, snapshot::kMaxFirstReads);
   for (const snapshot::PageRun& run : (reads | writes).runs())
     spec.first_pages.push_back({run.first, run.count});

@@ -42,8 +42,8 @@ struct LaunchSpec {
   registry::SandboxRecord record;  // as its document, which exists, has it
   std::string kernel;              // absolute paths of what it is made from, which the creator has found
   std::string image;
-  std::string cpu;               // AcceleratorChoice::fingerprint
-  std::string template_key;      // of the template that it goes on from, or makes when it has booted; empty: none
+  std::string cpu;           // AcceleratorChoice::fingerprint
+  std::string template_key;  // of the template that it goes on from, or makes when it has booted; empty: none
   std::string template_details;  // of the template that it goes on from, as TemplateStore has them
   Origin origin = Origin::kBoot;
   // A guest::ExecRequest, detached and encoded, that a guest begins with; empty: none.

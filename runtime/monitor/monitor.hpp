@@ -48,9 +48,9 @@ class Monitor {
     Lifetime lifetime = Lifetime::kOwn;
     std::future<Result<machine::kvm::Vm>> vm;  // of a kvm machine, from Vm::begin()
     Result<network::Gateway::Beginning> network = Error{ErrorCode::kFailure, "there is no network", ""};
-    UniqueFd life_lock;                        // inherited, held
-    UniqueFd creator;                          // our end of the creator's socket pair
-    UniqueFd listener;                         // the control socket
+    UniqueFd life_lock;  // inherited, held
+    UniqueFd creator;    // our end of the creator's socket pair
+    UniqueFd listener;   // the control socket
   };
 
   // `log` outlives the monitor.

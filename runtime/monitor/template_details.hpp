@@ -11,7 +11,7 @@ namespace tl::monitor {
 struct TemplateDetails {
   // As snapshot::page_list_text() has them; kvm.
   std::string first_writes;  // what the maker's own guest wrote to when it ran a first command again
-  std::string first_reads;   // what the first guest that went on from here had touched after its first command
+  std::string first_reads;  // what the first guest that went on from here had touched after its first command
 };
 
 [[nodiscard]] std::string to_json(const TemplateDetails& details);

@@ -11,8 +11,9 @@
 namespace tl::storage {
 namespace {
 
-constexpr unsigned kMostLogBlockSize = 6;            // 64 KiB
-constexpr std::uint32_t kMostInitialized = 1U << 15;  // blocks of an extent; what is above was not written yet
+constexpr unsigned kMostLogBlockSize = 6;  // 64 KiB
+constexpr std::uint32_t kMostInitialized = 1U
+                                           << 15;  // blocks of an extent; what is above was not written yet
 
 // What an inode has in the place of block numbers.
 struct ExtentRoot {

@@ -18,10 +18,11 @@ fail() {
   exit 1
 }
 
-# The kernel with kvm, and as few drivers as there are, under the name that this distribution has for it.
+# The newest kernel with kvm, and as few drivers as there are, under the name that this distribution has for it.
 kernel_package() {
   local name
-  for name in linux-image-cloud-amd64 linux-image-virtual linux-image-kvm; do
+  for name in linux-image-6.12-cloud-amd64 linux-image-cloud-amd64 linux-image-virtual-hwe-24.04 linux-image-virtual \
+    linux-image-kvm; do
     if apt-cache show --no-all-versions "$name" >/dev/null 2>&1; then
       printf '%s\n' "$name"
       return

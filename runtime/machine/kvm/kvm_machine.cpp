@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <optional>
@@ -33,6 +32,7 @@
 #include "runtime/machine/kvm/layout.hpp"
 #include "runtime/machine/kvm/limited_vcpus.hpp"
 #include "runtime/machine/kvm/machine_state.hpp"
+#include "runtime/machine/kvm/prefault.hpp"
 #include "runtime/machine/kvm/serial.hpp"
 #include "runtime/machine/kvm/vcpu_set.hpp"
 
@@ -44,7 +44,6 @@
 namespace tl::machine::kvm {
 namespace {
 
-constexpr std::uint64_t kPageBytes = 4096;  // of a RamRange
 constexpr std::chrono::seconds kGrace(1);  // for a guest that said goodbye to stop by itself
 
 std::uint64_t resident_bytes() {
@@ -87,7 +86,6 @@ struct KvmMachine::State : std::enable_shared_from_this<State> {
   Result<std::vector<Vcpu>> make_vcpus();
   Result<void> begin(const LoadedKernel& kernel);
   Result<void> restore();
-  void prefault(Vcpu& vcpu);
   Result<MachineState> save();
   void limit_cpu();
   void on_vcpu_end(VcpuEnd why);
@@ -253,23 +251,9 @@ Result<void> KvmMachine::State::restore() {
   // Beside all that the control thread has yet to do before anybody needs the guest.
   vcpus->before_entry([this](Vcpu& vcpu) {
     if (wiring.memory_ready) wiring.memory_ready();
-    prefault(vcpu);
+    prefault(vcpu, wiring.board->memory(), spec.first_pages);
   });
   return {};
-}
-
-// On a vCPU's thread.
-void KvmMachine::State::prefault(Vcpu& vcpu) {
-  const std::byte* const ram = wiring.board->memory().ram().data();
-  for (const GuestMemory::Region& region : wiring.board->memory().regions()) {
-    const auto begin = static_cast<std::uint64_t>(region.host - ram);
-    for (const RamRange& range : spec.first_pages) {
-      const std::uint64_t from = std::max(begin, range.first_page * kPageBytes);
-      const std::uint64_t to =
-          std::min(begin + region.bytes, (range.first_page + range.pages) * kPageBytes);
-      if (from < to && !vcpu.prefault(region.start + (from - begin), to - from)) return;
-    }
-  }
 }
 
 Result<MachineState> KvmMachine::State::save() {

@@ -205,12 +205,14 @@ TEST_CASE("a really full file system refuses writes and serves again when there 
 TEST_CASE("the last of the host's space is for small writes and for the journal") {
   TempFolder temp;
   const std::string image = (temp.path() / "image").string();
-  auto volume = must(Ext4Volume::create(image, 64, "test"));
-  must(volume.close());
+  auto volume = Ext4Volume::create(image, 64, "test");
+  REQUIRE(volume.has_value());
+  must(volume->close());
   const DiskBase base{image, "sha256:1"};
-  const auto opened = must(base.open());
+  const auto opened = base.open();
+  REQUIRE(opened.has_value());
   std::vector<std::byte> beginning(kExt4SuperblockEnd);
-  must(opened.file->read(0, beginning));
+  must(opened->file->read(0, beginning));
   const auto journal = ext4_journal(beginning);
   REQUIRE(journal.size() == 1);
   CHECK(journal.front().end - journal.front().begin == 4 * kMiB);
@@ -229,7 +231,8 @@ TEST_CASE("the last of the host's space is for small writes and for the journal"
   for (std::uint64_t at = journal.front().begin; at < journal.front().end; at += kMiB)
     write_at(*disk, at, pattern(kMiB, 5));
   check_refused_for_space(disk->write(journal.front().end - kMiB / 2, pattern(kMiB, 5)));
-  for (std::uint64_t at = 0; at < kMiB; at += 64 * kKiB) write_at(*disk, 40 * kMiB + at, pattern(64 * kKiB, 6));
+  for (std::uint64_t at = 0; at < kMiB; at += 64 * kKiB)
+    write_at(*disk, 40 * kMiB + at, pattern(64 * kKiB, 6));
   must(disk->flush());
   CHECK(read_at(*disk, kSomewhere, kMiB) == pattern(kMiB, 4));
   CHECK(read_at(*disk, kSomewhere + kMiB, kMiB) == filled(kMiB, 0));
