@@ -122,13 +122,15 @@ const char* check_mutexes() {
   return owner == ::gettid() ? "mine" : "another thread's";
 }
 
-// Computes, and never waits.
+// Computes, and never waits: once it is there, for a thread begins with a few system calls.
 class Spinner {
  public:
   Spinner()
       : thread_([this] {
           while (!done_) ++rounds_;
-        }) {}
+        }) {
+    while (rounds_ == 0) std::this_thread::yield();
+  }
   ~Spinner() {
     done_ = true;
     thread_.join();
