@@ -34,6 +34,8 @@ using namespace std::chrono_literals;
 
 // An emulated machine on a busy host takes its time; one that takes longer than this will not come.
 constexpr auto kBootLimit = 180s;
+// One that goes on takes less than a second, and can be started from the same state once more.
+constexpr auto kGoOnLimit = 60s;
 constexpr std::size_t kEntropyBytes = 64;
 constexpr auto kEntrypointLimit = 30s;
 constexpr std::size_t kShownBytes = 1000;  // of a guest's own words
@@ -89,6 +91,10 @@ std::optional<guest::Restored> restored_from(Origin origin) {
       return guest::Restored::kFresh;
   }
   return std::nullopt;
+}
+
+std::chrono::seconds limit_of(Origin origin) {
+  return origin == Origin::kCopy || origin == Origin::kTemplate ? kGoOnLimit : kBootLimit;
 }
 
 std::string describe(const machine::MachineExit& exit) {
@@ -241,7 +247,7 @@ Result<void> Monitor::become(registry::SandboxState state, std::string reason) {
 
 asio::awaitable<Result<void>> Monitor::connect_agent(UniqueFd link) {
   guest::AgentClient::ConnectLimits limits;
-  limits.total = kBootLimit;
+  limits.total = limit_of(options_.origin);
   if (options_.origin != Origin::kBoot) limits.retry = kOldSessionRetry;
   // A template was saved between two sessions, everything else within one.
   if (options_.origin == Origin::kResume || options_.origin == Origin::kCopy)
@@ -271,7 +277,7 @@ asio::awaitable<Result<void>> Monitor::configure_agent() {
   configuration.machine_id = machine_id_of(record_.sandbox_id);
   configuration.restored = restored_from(options_.origin);
   configuration.network = network_setup(record_.sandbox_id, options_.origin);
-  auto configured = co_await agent_->configure(std::move(configuration), kBootLimit);
+  auto configured = co_await agent_->configure(std::move(configuration), limit_of(options_.origin));
   co_return configured;
 }
 

@@ -209,12 +209,15 @@ Result<std::vector<Created>> LocalRuntime::copy(const std::string& sandbox, cons
     copy.network = record->network;
     copy.exposed_ports = record->exposed_ports;
     copy.accelerator = record->accelerator;
-    auto draft = draft_again(copy);
-    if (draft) {
+    const auto make = [&]() -> Result<Created> {
+      auto draft = draft_again(copy);
+      if (!draft) return draft.error();
       draft->origin = monitor::Origin::kCopy;
       draft->source = moment->path();
-    }
-    auto created = draft ? create_from(*std::move(draft), how, progress) : draft.error();
+      return create_from(*std::move(draft), how, progress);
+    };
+    auto created = make();
+    if (is_worth_another_try(created, how)) created = make();
     if (created) {
       copies.push_back(*std::move(created));
       continue;

@@ -241,6 +241,32 @@ class Checkpoints(LifeCycleCase):
         self.assertEqual(self.tl.ok("checkpoint", "ls", "--json").json, [])
         self.nothing_half_made()
 
+    @unittest.skipUnless(environment.ACCEL == "tcg", "the machine is the monitor itself")
+    def test_a_copy_whose_machine_fails_is_tried_once_more(self):
+        self.tl.create("web")
+        self.start_counter("web")
+        self.tl.ok("checkpoint", "web", "--checkpoint-type", "memory", "--name", "moment")
+        qemu = self.tl.folder / "bin/qemu-system-x86_64"
+        real = os.readlink(qemu)
+        fails = self.tl.folder / "fails"  # so many lines, so many times
+        qemu.unlink()
+        broken = f'[ ! -s "{fails}" ] || {{ sed -i 1d "{fails}"; echo broken >&2; exit 1; }}'
+        qemu.write_text(f'#!/bin/sh\ncase "$*" in *-incoming*) {broken} ;; esac\nexec {real} "$@"\n')
+        qemu.chmod(0o755)
+        fails.write_text("once\n")
+        warm = self.tl.ok("create", "--snapshot", "moment").text
+        self.assertEqual(fails.read_text(), "")
+        self.goes_on(warm)
+        fails.write_text("once\n")
+        (copy,) = self.tl.ok("copy", "web").lines
+        self.assertEqual(fails.read_text(), "")
+        self.goes_on(copy)
+        fails.write_text("once\ntwice\n")
+        self.assertOutcome(self.tl.sbx("create", "named", "--snapshot", "moment"), 1, "broken")
+        self.assertEqual(fails.read_text(), "")
+        self.tl.ok("terminate", "web", warm, copy)
+        self.nothing_half_made()
+
     @NOT_IN_THE_LAB
     def test_many_rounds_lose_nothing(self):
         box = self.tl.create("web")
