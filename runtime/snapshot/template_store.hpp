@@ -32,7 +32,8 @@ class TemplateStore {
   // Notes that it was used. kNotFound; kFailure when it is damaged.
   Result<Template> find(const std::string& key);
 
-  // Replaces the details; nobody has to have a use for them. kNotFound when the template has gone.
+  // Replaces the details, also while somebody has the template. kNotFound when it has gone; kOutOfRange when
+  // they are no JSON.
   Result<void> amend(const std::string& key, const std::string& details);
   Result<void> remove(const std::string& key) { return artefacts_.remove(key); }
   // Removes the least recently used ones, damaged ones first, until the rest takes at most `max_bytes`. Those

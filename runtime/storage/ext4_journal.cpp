@@ -7,13 +7,14 @@
 #include <ext2fs/ext2fs.h>
 
 #include "common/result.hpp"
+#include "runtime/storage/ext4_condition.hpp"
 
 namespace tl::storage {
 namespace {
 
 constexpr unsigned kMostLogBlockSize = 6;  // 64 KiB
-constexpr std::uint32_t kMostInitialized = 1U
-                                           << 15;  // blocks of an extent; what is above was not written yet
+// Blocks of an extent; one that says more was not written yet, and has so many less.
+constexpr std::uint32_t kMostInitialized = 1U << 15;
 
 // What an inode has in the place of block numbers.
 struct ExtentRoot {
@@ -24,7 +25,7 @@ struct ExtentRoot {
 }  // namespace
 
 std::vector<DiskFile::Extent> ext4_journal(std::span<const std::byte> beginning) {
-  TL_CHECK(beginning.size() >= kExt4SuperblockEnd);
+  TL_CHECK(beginning.size() >= Ext4Condition::kBytes);
   ext2_super_block super = {};
   std::memcpy(&super, beginning.data() + SUPERBLOCK_OFFSET, sizeof super);
   if (super.s_magic != EXT2_SUPER_MAGIC || super.s_log_block_size > kMostLogBlockSize) return {};

@@ -9,10 +9,8 @@
 
 namespace tl::storage {
 
-inline constexpr std::size_t kExt4SuperblockEnd = 4096;  // bytes of a disk's beginning that hold it
-
 // Where on its disk an ext4 file system has its journal, as the copy of the journal's inode in the superblock
-// says (s_jnl_blocks): up to four ranges. None when `beginning`, of kExt4SuperblockEnd bytes, is not that of
+// says (s_jnl_blocks): up to four ranges. None when `beginning`, of Ext4Condition::kBytes, is not that of
 // an ext4 file system, or of one that does not say. The numbers are what it claims.
 std::vector<DiskFile::Extent> ext4_journal(std::span<const std::byte> beginning);
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "runtime/storage/ext4_condition.hpp"
 #include "runtime/storage/ext4_journal.hpp"
 
 namespace tl::storage {
@@ -156,7 +157,7 @@ Result<void> LayeredDisk::write_once(std::uint64_t offset, std::span<const iovec
 bool LayeredDisk::may_use_headroom(std::uint64_t first, std::uint64_t count) {
   if (count <= kSmallWriteClusters) return true;
   if (!journal_) {
-    std::array<std::byte, kExt4SuperblockEnd> beginning{};
+    std::array<std::byte, Ext4Condition::kBytes> beginning{};
     const auto read = read_base(0, beginning);
     journal_ = read ? ext4_journal(beginning) : std::vector<DiskFile::Extent>();
   }

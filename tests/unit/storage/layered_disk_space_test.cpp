@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mount.h>
 
+#include "runtime/storage/ext4_condition.hpp"
 #include "runtime/storage/ext4_journal.hpp"
 #include "runtime/storage/ext4_volume.hpp"
 #include "runtime/storage/layered_disk.hpp"
@@ -211,7 +212,7 @@ TEST_CASE("the last of the host's space is for small writes and for the journal"
   const DiskBase base{image, "sha256:1"};
   const auto opened = base.open();
   REQUIRE(opened.has_value());
-  std::vector<std::byte> beginning(kExt4SuperblockEnd);
+  std::vector<std::byte> beginning(Ext4Condition::kBytes);
   must(opened->file->read(0, beginning));
   const auto journal = ext4_journal(beginning);
   std::uint64_t journal_bytes = 0;
@@ -244,7 +245,7 @@ TEST_CASE("the last of the host's space is for small writes and for the journal"
 }
 
 TEST_CASE("what says nothing of a journal has none") {
-  std::vector<std::byte> beginning(kExt4SuperblockEnd);
+  std::vector<std::byte> beginning(Ext4Condition::kBytes);
   CHECK(ext4_journal(beginning).empty());
   Random random(1);
   for (int i = 0; i < 1000; ++i) {
