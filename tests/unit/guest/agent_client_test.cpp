@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/guest/agent_client.hpp"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
 
 #include <asio/detached.hpp>
 #include <asio/steady_timer.hpp>
@@ -82,6 +87,27 @@ struct Fixture {
   std::shared_ptr<http2::Session> server;
 };
 
+// Somebody who sends nothing of meaning, without a pause, while it lives.
+class Talker {
+ public:
+  ~Talker() {
+    done_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  void talk(int socket) {
+    thread_ = std::thread([this, socket] {
+      const std::vector<std::byte> words(4096);
+      while (!done_ && (::send(socket, words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0 ||
+                        errno == EAGAIN)) {
+      }
+    });
+  }
+
+ private:
+  std::atomic<bool> done_ = false;
+  std::thread thread_;
+};
+
 Configuration configuration() {
   Configuration result;
   result.hostname = "h";
@@ -158,6 +184,49 @@ TEST_CASE_METHOD(Fixture, "an agent that never answers costs the time that was a
   CHECK(std::equal(kHandshakeMagic.begin(), kHandshakeMagic.end(), sent.begin()));
   CHECK(sent[kHandshakeBytes] == std::byte{0xFF});
   CHECK(std::equal(kHandshakeMagic.begin(), kHandshakeMagic.end(), sent.end() - kHandshakeBytes));
+}
+
+// The timer of an attempt, and the rest of something that is not the echo, both there when the client looks.
+TEST_CASE_METHOD(Fixture, "an attempt whose time ends while something comes is followed by another") {
+  std::optional<Result<std::unique_ptr<AgentClient>>> client;
+  asio::co_spawn(io, keep_result(AgentClient::connect(std::move(host), {120s, 30ms}), &client),
+                 asio::detached);
+  io.poll();
+  std::vector<std::byte> first(kHandshakeBytes);
+  REQUIRE(read_exact(guest.get(), first));
+  REQUIRE(write_all(guest.get(), std::vector<std::byte>(3 * kHandshakeBytes)));
+  std::this_thread::sleep_for(40ms);
+  int there = 0;
+  while (there < static_cast<int>(kFlushBytes + kHandshakeBytes)) {
+    REQUIRE(io.run_one_for(60s) == 1);
+    REQUIRE(::ioctl(guest.get(), FIONREAD, &there) == 0);
+  }
+  serve({});
+  while (!client) io.run_one();
+  CHECK(*client);
+}
+
+TEST_CASE_METHOD(Fixture, "an agent that never stops talking costs the time that was allowed") {
+  Talker talker;
+  SECTION("instead of an answer") {
+    std::optional<Result<std::unique_ptr<AgentClient>>> client;
+    asio::co_spawn(io, keep_result(AgentClient::connect(std::move(host), {200ms, 20ms}), &client),
+                   asio::detached);
+    talker.talk(guest.get());
+    while (!client) REQUIRE(io.run_one_for(60s) == 1);
+    REQUIRE_FALSE(*client);
+    CHECK(client->error().message == "the agent did not answer within 200 ms");
+  }
+  SECTION("after the session") {
+    const auto parting = connected({});
+    guest = server->detach();
+    std::optional<Result<UniqueFd>> link;
+    asio::co_spawn(io, keep_result(parting->part(200ms), &link), asio::detached);
+    talker.talk(guest.get());
+    while (!link) REQUIRE(io.run_one_for(60s) == 1);
+    REQUIRE_FALSE(*link);
+    CHECK(link->error().message == "the agent was not silent within 200 ms");
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "an agent whose end closes is an error at once") {
