@@ -34,7 +34,7 @@ using namespace std::chrono_literals;
 
 // An emulated machine on a busy host takes its time; one that takes longer than this will not come.
 constexpr auto kBootLimit = 180s;
-// One that goes on takes less than a second, and can be started from the same state once more.
+// One that goes on takes less than a second; it can be started from the same state again.
 constexpr auto kGoOnLimit = 60s;
 constexpr std::size_t kEntropyBytes = 64;
 constexpr auto kEntrypointLimit = 30s;

@@ -209,15 +209,12 @@ Result<std::vector<Created>> LocalRuntime::copy(const std::string& sandbox, cons
     copy.network = record->network;
     copy.exposed_ports = record->exposed_ports;
     copy.accelerator = record->accelerator;
-    const auto make = [&]() -> Result<Created> {
-      auto draft = draft_again(copy);
-      if (!draft) return draft.error();
+    auto draft = draft_again(copy);
+    if (draft) {
       draft->origin = monitor::Origin::kCopy;
       draft->source = moment->path();
-      return create_from(*std::move(draft), how, progress);
-    };
-    auto created = make();
-    if (is_worth_another_try(created, how)) created = make();
+    }
+    auto created = draft ? create_from(*std::move(draft), how, progress) : draft.error();
     if (created) {
       copies.push_back(*std::move(created));
       continue;

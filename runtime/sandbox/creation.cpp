@@ -276,15 +276,10 @@ Result<SandboxRecord> LocalRuntime::bring_up(const std::string& id, monitor::Lau
 Result<Created> LocalRuntime::create(const CreateRequest& request, const Progress& progress) {
   auto drafted = draft(request);
   if (!drafted) return drafted.error();
-  const monitor::Origin origin = drafted->origin;
+  const bool from_template = drafted->origin == monitor::Origin::kTemplate;
   const std::string template_key = drafted->template_key;
   auto created = create_from(*std::move(drafted), request, progress);
-  if (origin == monitor::Origin::kCopy && is_worth_another_try(created, request)) {
-    drafted = draft(request);
-    if (!drafted) return drafted.error();
-    return create_from(*std::move(drafted), request, progress);
-  }
-  if (created || origin != monitor::Origin::kTemplate) return created;
+  if (created || !from_template) return created;
   // Given up, or the request's own fault: nothing is wrong with the template.
   const ErrorCode code = created.error().code;
   if (code == ErrorCode::kConflict || code == ErrorCode::kOutOfRange || is_asked_to_stop(request.signals))
@@ -299,11 +294,6 @@ Result<Created> LocalRuntime::create(const CreateRequest& request, const Progres
   if (!drafted) return drafted.error();
   drafted->template_key = template_key;
   return create_from(*std::move(drafted), again, progress);
-}
-
-// A machine that did not go on from a state as it should have: the state is as it was.
-bool LocalRuntime::is_worth_another_try(const Result<Created>& created, const CreateRequest& request) {
-  return !created && created.error().code == ErrorCode::kFailure && !is_asked_to_stop(request.signals);
 }
 
 Result<Created> LocalRuntime::create_from(Draft draft, const CreateRequest& request,

@@ -94,7 +94,6 @@ class LocalRuntime final : public Runtime {
   // Boots from nothing, or goes on from a template, where there is one.
   void look_for_template(Draft& draft);
   Result<Created> create_from(Draft draft, const CreateRequest& request, const Progress& progress);
-  static bool is_worth_another_try(const Result<Created>& created, const CreateRequest& request);
   // The rest of create_from(), from where there is something to be taken back. `foreseen`: the ID that the
   // draft's monitor was begun with.
   Result<registry::SandboxRecord> start_made(Draft& draft, const std::string& foreseen,
