@@ -12,6 +12,7 @@
 #include "common/http2/session.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
+#include "runtime/guest/agent_link.hpp"
 #include "runtime/guest/protocol/messages.hpp"
 
 namespace tl::guest {
@@ -24,21 +25,9 @@ namespace tl::guest {
 // made on another descriptor of the same link, for instance after a restore.
 class AgentClient {
  public:
-  struct ConnectLimits {
-    // All in all. A guest that boots under emulation takes a while until it answers.
-    std::chrono::milliseconds total{60'000};
-    // The handshake is sent again after this time, then after twice as long, and so on. Only needed when the
-    // agent may be in the middle of an old session on the same open port: give a tenth of a second then. A
-    // guest that boots, or whose port is opened anew, answers the first one.
-    std::chrono::milliseconds retry{5'000};
-    // The agent is in the middle of an old session, as in a guest that was restored: what ends that one goes
-    // in front of the first handshake.
-    enum class OldSession { kNone, kOpen } old_session = OldSession::kNone;
-  };
-
   // Takes a connected stream (a socket) and waits until the agent answers. kFailure when it does not in time,
   // or the other end is closed. Cancelled by closing the other end.
-  static asio::awaitable<Result<std::unique_ptr<AgentClient>>> connect(UniqueFd link, ConnectLimits limits);
+  static asio::awaitable<Result<std::unique_ptr<AgentClient>>> connect(UniqueFd link, HandshakeLimits limits);
   ~AgentClient();
 
   // Success: the guest is what it was told to be, and what was quiesced runs. kConflict while the root file

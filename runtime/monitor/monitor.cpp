@@ -246,12 +246,12 @@ Result<void> Monitor::become(registry::SandboxState state, std::string reason) {
 }
 
 asio::awaitable<Result<void>> Monitor::connect_agent(UniqueFd link) {
-  guest::AgentClient::ConnectLimits limits;
+  guest::HandshakeLimits limits;
   limits.total = limit_of(options_.origin);
   if (options_.origin != Origin::kBoot) limits.retry = kOldSessionRetry;
   // A template was saved between two sessions, everything else within one.
   if (options_.origin == Origin::kResume || options_.origin == Origin::kCopy)
-    limits.old_session = guest::AgentClient::ConnectLimits::OldSession::kOpen;
+    limits.old_session = guest::HandshakeLimits::OldSession::kOpen;
   auto connected = co_await guest::AgentClient::connect(std::move(link), limits);
   if (!connected) co_return connected.error().within("wait for the guest");
   log_.debug("the agent answers");

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <linux/virtio_config.h>
+
+#include <string>
+#include <utility>
+
 #include "runtime/virtio/mmio_transport.hpp"
 
 namespace tl::virtio {
@@ -80,6 +85,55 @@ Result<MmioTransportState> MmioTransportState::read_from(StateReader& from) {
     state.queues.push_back(unpack(packed));
   }
   return state;
+}
+
+MmioTransportState MmioTransport::save() const {
+  MmioTransportState state;
+  state.status = status_;
+  state.interrupt_status = interrupt_status_.load();
+  state.device_features_select = device_features_select_;
+  state.driver_features_select = driver_features_select_;
+  state.queue_select = queue_select_;
+  state.driver_features = driver_features_;
+  for (const QueueSlot& slot : queues_) {
+    MmioTransportState::QueueRegisters registers;
+    registers.ready = slot.queue.has_value();
+    if (slot.queue) registers.queue = slot.queue->state();
+    registers.queue.layout = slot.layout;
+    state.queues.push_back(registers);
+  }
+  return state;
+}
+
+Result<void> MmioTransport::restore(const MmioTransportState& state) {
+  const auto refuse = [this](const std::string& what) {
+    return Error{ErrorCode::kOutOfRange, device_->traits().name + ": saved state: " + what, ""};
+  };
+  TL_CHECK(!started_);
+  if (state.queues.size() != queues_.size()) return refuse("another number of queues");
+  if ((state.driver_features & ~offered()) != 0) return refuse("features that are not offered");
+  const bool running = (state.status & VIRTIO_CONFIG_S_DRIVER_OK) != 0;
+  if (running && (state.status & VIRTIO_CONFIG_S_FEATURES_OK) == 0) return refuse("a status that cannot be");
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    queues_[i].layout = state.queues[i].queue.layout;
+    if (!state.queues[i].ready) continue;
+    if (queues_[i].layout.size > device_->traits().queue_sizes[i]) return refuse("a queue that is too long");
+    auto made = Queue::create(memory_, state.queues[i].queue);
+    if (!made) return made.error();
+    queues_[i].queue = *std::move(made);
+    serve_again(static_cast<unsigned>(i));  // what was notified and not yet served
+  }
+  status_ = state.status;
+  interrupt_status_ = state.interrupt_status;
+  device_features_select_ = state.device_features_select;
+  driver_features_select_ = state.driver_features_select;
+  queue_select_ = state.queue_select;
+  driver_features_ = state.driver_features;
+  // What has not been acknowledged may have been on its way to the guest, and have got lost: a driver that
+  // knows it already finds no cause.
+  if (state.interrupt_status != 0) interrupt_.signal();
+  if (running) start_device();
+  return {};
 }
 
 }  // namespace tl::virtio

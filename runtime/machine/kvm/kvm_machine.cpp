@@ -25,6 +25,7 @@
 #include "runtime/machine/cpu_limit/cpu_limiter.hpp"
 #include "runtime/machine/kvm/boot/boot_info.hpp"
 #include "runtime/machine/kvm/boot/entry.hpp"
+#include "runtime/machine/kvm/boot/kernel_command_line.hpp"
 #include "runtime/machine/kvm/bus.hpp"
 #include "runtime/machine/kvm/console_buffer.hpp"
 #include "runtime/machine/kvm/exit.hpp"
@@ -52,20 +53,6 @@ std::uint64_t resident_bytes() {
   const std::size_t space = text->find(' ');
   if (space == std::string::npos) return 0;
   return std::strtoull(text->c_str() + space, nullptr, 10) * static_cast<std::uint64_t>(::getpagesize());
-}
-
-// What the kernel is told beside the machine's own base: where its devices are, and its clocks' rates, which
-// it would otherwise take time to measure, and wake up twice a second to check. KVM's local APIC counts
-// nanoseconds.
-std::string kernel_command_line(const MachineSpec& spec, std::size_t devices, std::uint32_t tsc_khz) {
-  std::string line = base_command_line();
-  line += fmt::format(" machine_clocks={},1000000 tsc=reliable", tsc_khz);
-  for (std::size_t i = 0; i < devices; ++i) {
-    line += fmt::format(" virtio_mmio.device=4K@{:#x}:{}", layout::device_window(i).value,
-                        layout::kDeviceLines.at(i));
-  }
-  if (!spec.command_line.empty()) line += " " + spec.command_line;
-  return line;
 }
 
 }  // namespace
