@@ -3,6 +3,7 @@
 // socket, descriptor 3, over which it is asked one word a line and answers with one line. It ends when the
 // socket does. Shared memory is descriptor 8.
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -122,12 +123,16 @@ const char* check_mutexes() {
   return owner == ::gettid() ? "mine" : "another thread's";
 }
 
-// Computes, and never waits: once it is there, for a thread begins with a few system calls.
+// Computes, or makes calls that have their result at once, and never waits: once it is there, for a thread
+// begins with a few system calls.
 class Spinner {
  public:
-  Spinner()
-      : thread_([this] {
-          while (!done_) ++rounds_;
+  explicit Spinner(bool calls)
+      : thread_([this, calls] {
+          while (!done_) {
+            if (calls) ::getppid();
+            ++rounds_;
+          }
         }) {
     while (rounds_ == 0) std::this_thread::yield();
   }
@@ -185,8 +190,15 @@ std::string answer(Subject& subject, const std::string& word) {
     std::thread([&] { result = check_mutexes(); }).join();
     return result;
   }
-  if (word == "spin") {
-    subject.spinner = std::make_unique<Spinner>();
+  if (word == "trim") {
+    ::malloc_trim(0);  // what the C library had in advance
+    { const std::vector<std::string> freed(10000, std::string(1000, 'x')); }
+    ::malloc_trim(0);
+    const std::vector<std::string> more(10000, std::string(1000, 'y'));
+    return std::to_string(more.size());
+  }
+  if (word == "spin" || word == "call") {
+    subject.spinner = std::make_unique<Spinner>(word == "call");
     return "spinning";
   }
   if (word == "rest") {

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -36,6 +37,10 @@ constexpr std::uint64_t kGapPages = 32;
 // A main thread's stack grows by itself, as far as this; the image's is as large from the beginning.
 constexpr std::uint64_t kStackBytes = 8 << 20;
 constexpr std::uint64_t kStackGuardBytes = 1 << 20;
+
+// A heap that ends here neither grows nor shrinks: the C library maps what it needs more, as it does when the
+// heap is in somebody's way.
+constexpr std::uint64_t kNoHeapEnd = ~(kProcessPageBytes - 1);
 
 constexpr std::uint64_t kPrivate = MAP_PRIVATE | MAP_FIXED;
 constexpr std::uint64_t kAnonymous = kPrivate | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -63,8 +68,8 @@ class Writer {
     regions_ = *std::move(regions);
     descriptors_ = *std::move(descriptors);
     for (const auto step :
-         {&Writer::place_vdso, &Writer::place_own, &Writer::place_files, &Writer::place_shared,
-          &Writer::open_descriptors, &Writer::settle, &Writer::begin_threads}) {
+         {&Writer::place_vdso, &Writer::find_heap_end, &Writer::place_own, &Writer::place_files,
+          &Writer::place_shared, &Writer::open_descriptors, &Writer::settle, &Writer::begin_threads}) {
       if (auto done = (this->*step)(); !done) return done;
     }
     return finish();
@@ -101,6 +106,30 @@ class Writer {
                   region.begin},
                  region.begin, ScriptCall::kFromVdso);
     }
+    return {};
+  }
+
+  // Where the C library keeps the end of its heap. The new process's brk(2) is elsewhere; told of the old
+  // one, the library would take what brk() says then for a heap that has shrunk by half the address space.
+  Result<void> find_heap_end() {
+    const MemoryRegion* before = nullptr;
+    bool has_heap = false;
+    for (const MemoryRegion& region : regions_) {
+      has_heap = has_heap || region.name == "[heap]";
+      const bool is_data = region.has_file() || (region.name.empty() && before != nullptr &&
+                                                 before->has_file() && before->end == region.begin);
+      constexpr int kWritable = PROT_READ | PROT_WRITE;
+      if (is_data && !region.shared && (region.protection & kWritable) == kWritable) {
+        std::vector<std::uint64_t> words(region.size() / sizeof(std::uint64_t));
+        auto read = process_.read(region.begin, std::as_writable_bytes(std::span(words)));
+        if (!read) return read;
+        for (std::size_t i = 0; i < words.size(); ++i) {
+          if (words[i] == process_.heap_end()) heap_ends_.push_back(region.begin + i * sizeof(std::uint64_t));
+        }
+      }
+      before = &region;
+    }
+    if (has_heap && heap_ends_.empty()) return cannot_have("the heap of this C library");
     return {};
   }
 
@@ -158,7 +187,12 @@ class Writer {
     for (std::uint64_t done = 0; done < run.count; done += kBatch) {
       const std::uint64_t count = std::min(kBatch, run.count - done);
       const auto batch = std::span(bytes).first(count * kProcessPageBytes);
-      if (auto read = process_.read(address + done * kProcessPageBytes, batch); !read) return read.error();
+      const std::uint64_t begin = address + done * kProcessPageBytes;
+      if (auto read = process_.read(begin, batch); !read) return read.error();
+      for (const std::uint64_t place : heap_ends_) {
+        if (place >= begin && place - begin < batch.size())
+          std::memcpy(batch.data() + (place - begin), &kNoHeapEnd, sizeof kNoHeapEnd);
+      }
       for (std::uint64_t i = 0; i < count; ++i) {
         const auto page = batch.subspan(i * kProcessPageBytes, kProcessPageBytes);
         const bool zero =
@@ -349,6 +383,7 @@ class Writer {
   std::vector<MemoryRegion> regions_;
   std::vector<OpenDescriptor> descriptors_;
   std::vector<const MemoryRegion*> of_files_;
+  std::vector<std::uint64_t> heap_ends_;  // addresses of what the C library takes for the heap's end
   std::string host_;
   Script main_;
   ScriptData data_{kDataAddress};

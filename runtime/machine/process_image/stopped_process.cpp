@@ -70,7 +70,8 @@ StoppedProcess::StoppedProcess(StoppedProcess&& other) noexcept
       memory_(std::move(other.memory_)),
       threads_(std::move(other.threads_)),
       seized_(std::exchange(other.seized_, {})),
-      signal_actions_(std::move(other.signal_actions_)) {}
+      signal_actions_(std::move(other.signal_actions_)),
+      heap_end_(other.heap_end_) {}
 
 StoppedProcess::~StoppedProcess() {
   for (const pid_t id : seized_) ::ptrace(PTRACE_DETACH, id, nullptr, nullptr);
@@ -87,6 +88,9 @@ Result<StoppedProcess> StoppedProcess::stop(pid_t pid) {
     if (auto asked = process.ask(thread); !asked) return asked.error();
   }
   if (auto asked = process.ask_signal_actions(); !asked) return asked.error();
+  const auto heap_end = process.call(process.threads_.front(), SYS_brk, {0});
+  if (!heap_end) return heap_end.error();
+  process.heap_end_ = *heap_end;
   return process;
 }
 
@@ -118,10 +122,8 @@ Result<void> StoppedProcess::read(std::uint64_t address, std::span<std::byte> by
 
 user_regs_struct StoppedProcess::to_go_on(const Thread& thread) {
   user_regs_struct registers = thread.registers;
-  if (begins_again(registers.rax)) {
-    registers.rax = registers.orig_rax;
-    registers.rip -= sizeof kSyscallInstruction;
-  }
+  registers.rax = registers.orig_rax;
+  registers.rip -= sizeof kSyscallInstruction;
   return registers;
 }
 
@@ -135,8 +137,10 @@ Result<void> StoppedProcess::examine(Thread& thread) const {
           read(registers.rip - sizeof instruction, std::as_writable_bytes(std::span(&instruction, 1)));
       !read_it)
     return read_it;
+  // One whose call is over may hold a lock, and its owner's number would be another's. One that waits has
+  // been interrupted, and has no result yet.
   const auto in_call = static_cast<std::int64_t>(registers.orig_rax) >= 0;
-  if (!in_call || instruction != kSyscallInstruction)
+  if (!in_call || instruction != kSyscallInstruction || !begins_again(registers.rax))
     return Error{ErrorCode::kConflict, "a thread is doing something", ""};
   thread.extended.resize(kExtendedBytes);
   area = {thread.extended.data(), thread.extended.size()};

@@ -53,6 +53,8 @@ class StoppedProcess {
   [[nodiscard]] std::span<const Thread> threads() const { return threads_; }
   // Of signals 1 to kSignals, in order.
   [[nodiscard]] std::span<const SignalAction> signal_actions() const { return signal_actions_; }
+  // Where its heap ends, brk(2).
+  [[nodiscard]] std::uint64_t heap_end() const { return heap_end_; }
   Result<void> read(std::uint64_t address, std::span<std::byte> bytes) const;
 
  private:
@@ -69,6 +71,7 @@ class StoppedProcess {
   std::vector<Thread> threads_;
   std::vector<pid_t> seized_;
   std::vector<SignalAction> signal_actions_;
+  std::uint64_t heap_end_ = 0;
 };
 
 }  // namespace tl::machine

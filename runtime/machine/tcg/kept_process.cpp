@@ -24,7 +24,7 @@ namespace tl::machine {
 namespace {
 
 constexpr std::chrono::seconds kAnswerLimit(10);  // for what takes milliseconds on an idle host
-constexpr int kMoreTries = 10;
+constexpr int kMoreTries = 50;
 constexpr std::chrono::milliseconds kPause(20);
 constexpr unsigned kMode = 0700;  // a program, and nobody else's
 
