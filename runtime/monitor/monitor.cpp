@@ -23,6 +23,7 @@
 #include "runtime/monitor/control.hpp"
 #include "runtime/monitor/footprint.hpp"
 #include "runtime/monitor/guest_command.hpp"
+#include "runtime/monitor/removal_watch.hpp"
 #include "runtime/monitor/template_details.hpp"
 #include "runtime/network/plan.hpp"
 #include "runtime/registry/paths.hpp"
@@ -136,6 +137,7 @@ asio::awaitable<Result<void>> Monitor::run() {
   creator_.assign(options_.creator.release());
   asio::co_spawn(context_, watch_creator(), asio::detached);
   asio::co_spawn(context_, watch_signals(), asio::detached);
+  asio::co_spawn(context_, watch_folder(), asio::detached);
   asio::co_spawn(context_, control_.run(), asio::detached);
   if (started) started = co_await boot();
   if (started) {
@@ -306,7 +308,8 @@ void Monitor::finish() {
 
 // What the world is to know of it from now on.
 Result<void> Monitor::leave_record() {
-  if (!registry_ || suspended_) return {};
+  // Whoever removes the folder is not to find something new in it; whoever reads the record corrects it.
+  if (!registry_ || suspended_ || removed_) return {};
   if (is_new_ && !accepted_) return registry_->abandon(record_.sandbox_id);
   // A sandbox that could not be resumed is as it was.
   if (!is_new_ && !ready_) return {};
@@ -345,6 +348,20 @@ asio::awaitable<void> Monitor::watch_signals() {
   asio::error_code failed;
   const int number = co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, failed));
   if (!failed) crash(fmt::format("its monitor was stopped by signal {}", number));
+}
+
+// A sandbox whose state folder was removed cannot be reached any more, and its disk is gone.
+asio::awaitable<void> Monitor::watch_folder() {
+  if (!life_) co_return;
+  auto watch = RemovalWatch::create(context_.get_executor(), life_->fd());
+  Result<void> removed = watch ? Result<void>() : watch.error();
+  if (watch) removed = co_await watch->wait();
+  if (removed && !end_) {
+    removed_ = true;
+    end("its state folder was removed");
+  } else if (!removed) {
+    log_.debug("the state folder is not watched: {}", removed.error().message);
+  }
 }
 
 asio::awaitable<void> Monitor::watch_machine() {

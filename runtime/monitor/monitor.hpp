@@ -123,6 +123,7 @@ class Monitor {
 
   asio::awaitable<void> watch_creator();
   asio::awaitable<void> watch_signals();
+  asio::awaitable<void> watch_folder();
   asio::awaitable<void> watch_machine();
   asio::awaitable<void> watch_agent();
   asio::awaitable<void> watch_timeouts();
@@ -160,6 +161,7 @@ class Monitor {
   bool keeping_ = false;       // a suspend or checkpoint is under way
   bool suspended_ = false;     // all of it is on disk, and the record says so
   bool crashed_ = false;       // nobody wished for the end
+  bool removed_ = false;       // the state folder is
   unsigned busy_streams_ = 0;  // commands that are being served
   std::chrono::steady_clock::time_point idle_since_ = std::chrono::steady_clock::now();
   std::optional<Result<void>> configured_;

@@ -2,6 +2,7 @@
 """Every way in which a sandbox ends: its commands are told, its record says why, and nothing stays behind."""
 
 import os
+import shutil
 import signal
 
 from support import cases
@@ -164,6 +165,16 @@ class Ends(cases.GuestCase):
         client.communicate()
         self.eventually(lambda: not self.tl.ok("ls", "-q").out, "there is no sandbox")
         self.tl.wait_for_silence()
+
+    def test_what_has_lost_its_state_folder_ends(self):
+        lost, kept = self.tl.create(), self.tl.create()
+        shutil.rmtree(self.tl.home / "work" / lost)
+        self.eventually(lambda: len(self.tl.monitors()) == 1, "one of two monitors is left")
+        self.assertEqual(self.tl.status(lost), "terminated")
+        self.assertEqual(self.tl.shell(kept, "echo fine"), "fine")
+        shutil.rmtree(self.tl.home)
+        self.tl.wait_for_silence()
+        self.assertFalse(self.tl.home.exists(), "nobody has made anything there again")
 
     def test_space_is_given_back(self):
         box = self.tl.create()
