@@ -21,6 +21,7 @@
 #include <fmt/format.h>
 
 #include "common/io.hpp"
+#include "runtime/machine/process_image/c_library.hpp"
 #include "runtime/machine/process_image/image_file.hpp"
 #include "runtime/machine/process_image/image_host.hpp"
 #include "runtime/machine/process_image/memory_regions.hpp"
@@ -38,17 +39,9 @@ constexpr std::uint64_t kGapPages = 32;
 constexpr std::uint64_t kStackBytes = 8 << 20;
 constexpr std::uint64_t kStackGuardBytes = 1 << 20;
 
-// A heap that ends here neither grows nor shrinks: the C library maps what it needs more, as it does when the
-// heap is in somebody's way.
-constexpr std::uint64_t kNoHeapEnd = ~(kProcessPageBytes - 1);
-
 constexpr std::uint64_t kPrivate = MAP_PRIVATE | MAP_FIXED;
 constexpr std::uint64_t kAnonymous = kPrivate | MAP_ANONYMOUS | MAP_NORESERVE;
 constexpr std::uint64_t kNoFile = ~0ULL;
-
-Error cannot_have(std::string_view what) {
-  return Error{ErrorCode::kFailure, fmt::format("an image cannot have {}", what), ""};
-}
 
 std::uint64_t as_word(std::int64_t number) {
   return static_cast<std::uint64_t>(number);
@@ -109,27 +102,10 @@ class Writer {
     return {};
   }
 
-  // Where the C library keeps the end of its heap. The new process's brk(2) is elsewhere; told of the old
-  // one, the library would take what brk() says then for a heap that has shrunk by half the address space.
   Result<void> find_heap_end() {
-    const MemoryRegion* before = nullptr;
-    bool has_heap = false;
-    for (const MemoryRegion& region : regions_) {
-      has_heap = has_heap || region.name == "[heap]";
-      const bool is_data = region.has_file() || (region.name.empty() && before != nullptr &&
-                                                 before->has_file() && before->end == region.begin);
-      constexpr int kWritable = PROT_READ | PROT_WRITE;
-      if (is_data && !region.shared && (region.protection & kWritable) == kWritable) {
-        std::vector<std::uint64_t> words(region.size() / sizeof(std::uint64_t));
-        auto read = process_.read(region.begin, std::as_writable_bytes(std::span(words)));
-        if (!read) return read;
-        for (std::size_t i = 0; i < words.size(); ++i) {
-          if (words[i] == process_.heap_end()) heap_ends_.push_back(region.begin + i * sizeof(std::uint64_t));
-        }
-      }
-      before = &region;
-    }
-    if (has_heap && heap_ends_.empty()) return cannot_have("the heap of this C library");
+    auto found = find_heap_ends(process_, regions_);
+    if (!found) return found.error();
+    heap_ends_ = *std::move(found);
     return {};
   }
 
@@ -324,21 +300,6 @@ class Writer {
     return {};
   }
 
-  // Where the C library keeps a thread's number: it compares that with the owners of mutexes.
-  Result<std::uint64_t> find_number() const {
-    constexpr std::size_t kWords = 512;
-    std::vector<bool> fits(kWords, true);
-    for (const auto& thread : process_.threads()) {
-      std::array<std::int32_t, kWords> words{};
-      auto read = process_.read(thread.registers.fs_base, std::as_writable_bytes(std::span(words)));
-      if (!read) return read.error();
-      for (std::size_t i = 0; i < kWords; ++i) fits[i] = fits[i] && words[i] == thread.id;
-    }
-    if (std::count(fits.begin(), fits.end(), true) != 1) return cannot_have("threads of this C library");
-    const auto word = std::find(fits.begin(), fits.end(), true) - fits.begin();
-    return static_cast<std::uint64_t>(word) * sizeof(std::int32_t);
-  }
-
   // What each thread does for itself; it then is where it was.
   void resume(const StoppedProcess::Thread& thread, Script& script) {
     script.call(SYS_prctl, {PR_SET_NAME, data_.add_text(thread.name)});
@@ -350,7 +311,7 @@ class Writer {
   }
 
   Result<void> begin_threads() {
-    const auto number = find_number();
+    const auto number = find_thread_number(process_);
     if (!number) return number.error();
     const auto threads = process_.threads();
     for (const auto& thread : threads.subspan(1)) {
