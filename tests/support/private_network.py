@@ -2,6 +2,7 @@
 """A network of the test's own: a network name space with addresses on its loopback device that are nobody else's, a
 resolver, and servers. No packet leaves the machine."""
 
+import contextlib
 import fcntl
 import functools
 import http.server
@@ -16,6 +17,8 @@ import sys
 import tempfile
 import threading
 import unittest
+
+from support import processes
 
 HOST = "192.0.2.1"
 OTHER = "192.0.2.2"
@@ -61,7 +64,16 @@ def _set_up_addresses():
             fcntl.ioctl(handle, _SIOCSIFADDR, struct.pack("=16sIi", address, 128, socket.if_nametoindex("lo")))
     except OSError:
         return False
+    # Nobody else can have it here, but the kernel makes sure all the same, a moment later.
+    processes.wait_until(_has_host6, 60, f"{HOST6} is there")
     return True
+
+
+def _has_host6():
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as handle, contextlib.suppress(OSError):
+        handle.bind((HOST6, 0))
+        return True
+    return False
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
