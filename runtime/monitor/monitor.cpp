@@ -137,7 +137,6 @@ asio::awaitable<Result<void>> Monitor::run() {
   creator_.assign(options_.creator.release());
   asio::co_spawn(context_, watch_creator(), asio::detached);
   asio::co_spawn(context_, watch_signals(), asio::detached);
-  asio::co_spawn(context_, watch_folder(), asio::detached);
   asio::co_spawn(context_, control_.run(), asio::detached);
   if (started) started = co_await boot();
   if (started) {
@@ -145,6 +144,7 @@ asio::awaitable<Result<void>> Monitor::run() {
     report_launch(std::nullopt);
     give_back_start_up_memory();
     asio::co_spawn(context_, watch_timeouts(), asio::detached);
+    asio::co_spawn(context_, watch_folder(), asio::detached);
     asio::co_spawn(context_, watch_agent(), asio::detached);
     while (!end_ || keeping_) co_await changed_.wait();
   } else {
@@ -352,7 +352,6 @@ asio::awaitable<void> Monitor::watch_signals() {
 
 // A sandbox whose state folder was removed cannot be reached any more, and its disk is gone.
 asio::awaitable<void> Monitor::watch_folder() {
-  if (!life_) co_return;
   auto watch = RemovalWatch::create(context_.get_executor(), life_->fd());
   Result<void> removed = watch ? Result<void>() : watch.error();
   if (watch) removed = co_await watch->wait();
